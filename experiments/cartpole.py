@@ -1,0 +1,131 @@
+"""Trains deep Q-learning on CartPole, shows it, saves it. All choices are on this page.
+
+    python experiments/cartpole.py
+    python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamma 0.98
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from jaxdqn.config import Config, check, check_at_least, num_iterations
+from jaxdqn.runs import cli
+
+ENV = "CartPole-v1"
+FEATURES = (64, 64)
+# Position 2.4 m and angle 0.21 rad end an episode; the speeds stay below about 2.
+OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
+
+
+@dataclass(frozen=True)
+class Args:
+    """Trains deep Q-learning on CartPole, shows it, saves it."""
+
+    steps: int = 50_000
+    """World steps of each seed, warm-up included: at most this many."""
+    seeds: int = 1
+    """Agents trained side by side, in one program."""
+    seed: int = 0
+    """Seed of the first; the others follow it by one each."""
+    agent: Literal["dqn", "double", "dueling"] = "dqn"
+    """What is learnt: see jaxdqn/agents.py."""
+    config: Config = field(default_factory=Config)
+    chunk_steps: int = 1_000
+    """World steps between two evaluations."""
+    eval_episodes: int = 100
+    """Episodes in an evaluation, greedy."""
+    save_period: int = 10
+    """Evaluations between two checkpoints; the end is always saved."""
+    run_dir: Path | None = None
+    """Directory of the run; by default a new one under runs/cartpole/."""
+    resume: bool = False
+    """Go on with the run in --run-dir."""
+    quiet: bool = False
+    """Print nothing but errors."""
+    compilation_cache: bool = True
+    """Keep compiled programs in the user's cache folder."""
+
+
+def make_agent(name: str, num_actions: int):
+    """The agent called `name`: a network and what its errors are measured against."""
+    from jaxdqn import agents, networks, targets
+
+    mlp = networks.MLP(num_actions, FEATURES, OBS_SCALE)
+    dueling = networks.Dueling(num_actions, FEATURES, OBS_SCALE)
+    return {
+        "dqn": lambda: agents.dqn(mlp),
+        "double": lambda: agents.dqn(mlp, bootstrap=targets.double_q),
+        "dueling": lambda: agents.dqn(dueling),
+    }[name]()
+
+
+def make_trainer(config: Config, env, agent, total_steps: int):
+    """DQN by the numbers of `config`; learning rate and exploration fall over `total_steps`."""
+    import optax
+
+    from jaxdqn import replay, training
+
+    num_updates = num_iterations(config, total_steps) * config.num_updates
+    learning_rate = optax.linear_schedule(config.learning_rate, 0.0, num_updates)
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(config.max_grad_norm),
+        optax.adam(learning_rate, eps=config.adam_epsilon),
+    )
+    epsilon = optax.linear_schedule(
+        config.epsilon_start, config.epsilon_end, round(config.epsilon_decay_rate * total_steps)
+    )
+    memory = replay.uniform(config.capacity, config.batch_size, config.n_step)
+    return training.dqn(config, env, agent, memory, optimizer, epsilon)
+
+
+def choices(args: Args) -> dict:
+    """What makes a run this run; not where it is kept and what is said about it."""
+    chosen = dataclasses.asdict(args)
+    for name in ("run_dir", "resume", "quiet", "compilation_cache"):
+        del chosen[name]
+    return chosen
+
+
+def main(args: Args) -> None:
+    """Trains by `args` into a run directory and says what came out."""
+    config = args.config
+    check(config, args.steps)
+    for name in ("seeds", "eval_episodes", "chunk_steps", "save_period"):
+        check_at_least(name, getattr(args, name), 1)
+    check_at_least("seed", args.seed, 0)
+
+    from jaxdqn.runs import platform
+
+    platform.configure(args.compilation_cache)
+    import jax
+
+    from jaxdqn import envs, evaluation, policies
+    from jaxdqn.runs import directory, loop, render
+
+    seeds = range(args.seed, args.seed + args.seeds)
+    plan = loop.Plan(seeds, config, args.steps, args.chunk_steps, args.save_period)
+    loop.check(plan)
+    run_dir = directory.claim(args.run_dir, Path("runs/cartpole"), choices(args), args.resume)
+    say = (lambda line: None) if args.quiet else print
+    say(f"Run directory: {run_dir}")
+
+    env = envs.from_gymnax(ENV, config.num_envs)
+    agent = make_agent(args.agent, env.num_actions)
+    trainer = make_trainer(config, env, agent, args.steps)
+    policy = policies.greedy(agent.q_values)
+    eval_env = envs.from_gymnax(ENV, args.eval_episodes)
+
+    def evaluate(key, params):
+        return evaluation.evaluate(key, params, eval_env, policy)
+
+    result, params = loop.train(trainer, evaluate, plan, run_dir, args.resume, args.quiet)
+    film = render.episode(jax.random.key(0), params, envs.from_gymnax(ENV, 1), policy)
+    render.gif(run_dir / "policy.gif", film)
+    for seed, final, best in zip(result.seeds, result.final_return, result.best_return):
+        say(f"Seed {seed}: greedy return {final:.1f} at the end, {best:.1f} at its best.")
+    say(f"Look at {run_dir / 'curve.png'} and {run_dir / 'policy.gif'}.")
+
+
+if __name__ == "__main__":
+    cli.main(Args, main)

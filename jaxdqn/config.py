@@ -1,0 +1,103 @@
+"""Which numbers does training read? Plain Python: importing this starts nothing."""
+
+from dataclasses import dataclass, fields
+
+
+class ConfigError(ValueError):
+    """A choice that cannot be meant. `option` is the field at fault, the message names value and rule."""
+
+    def __init__(self, option: str, value: object, rule: str) -> None:
+        super().__init__(f"{option} ({value}) {rule}")
+        self.option, self.value, self.rule = option, value, rule
+
+
+@dataclass(frozen=True)
+class Config:
+    """Integers fix shapes and loop lengths; floats may be traced, so that a sweep over them is one program."""
+
+    num_envs: int = 8
+    """Worlds stepped together (N)."""
+    num_steps: int = 1
+    """Steps in each world in one iteration (T)."""
+    num_updates: int = 2
+    """Gradient steps in one iteration (U)."""
+    batch_size: int = 128
+    """Transitions in one gradient step (B)."""
+    capacity: int = 50_000
+    """Transitions kept for replay, a multiple of num_envs."""
+    warmup_steps: int = 1_000
+    """World steps taken at random before the first update, a multiple of num_envs."""
+    n_step: int = 3
+    """Steps of reward in a target before it bootstraps (n)."""
+    gamma: float = 0.99
+    """Discount per world step, in [0, 1]."""
+    learning_rate: float = 2.3e-3
+    """Adam's step size at the start, falling linearly to 0 at the end; above 0."""
+    adam_epsilon: float = 1e-4
+    """Added to Adam's denominator; above 0."""
+    max_grad_norm: float = 10.0
+    """Global norm that gradients are clipped to; above 0."""
+    target_period: int = 50
+    """Updates between two changes of the target network."""
+    target_rate: float = 1.0
+    """Fraction of the way the target network then moves, in (0, 1]; 1 copies."""
+    epsilon_start: float = 1.0
+    """Probability of a random action at the start, in [0, 1]."""
+    epsilon_end: float = 0.02
+    """The same after its linear decay, in [0, 1]."""
+    epsilon_decay_rate: float = 0.2
+    """Fraction of all world steps that the decay takes, in [0, 1]."""
+
+
+def iteration_steps(config: Config) -> int:
+    """World steps of one iteration, `N T`."""
+    return config.num_envs * config.num_steps
+
+
+def num_iterations(config: Config, total_steps: int) -> int:
+    """Iterations that fit into `total_steps` world steps after the warm-up."""
+    return (total_steps - config.warmup_steps) // iteration_steps(config)
+
+
+def check(config: Config, total_steps: int) -> None:
+    """Raises `ConfigError` unless training by `config` for `total_steps` world steps makes sense.
+
+    Looks at Python numbers only: what is traced cannot be checked.
+    """
+    for field in fields(config):
+        if field.type is int:
+            check_at_least(field.name, getattr(config, field.name), 1)
+    for name in ("learning_rate", "adam_epsilon", "max_grad_norm"):
+        _require(config, name, lambda x: 0 < x < float("inf"), "must be above 0 and finite.")
+    for name in ("gamma", "epsilon_start", "epsilon_end", "epsilon_decay_rate"):
+        _require(config, name, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
+    _require(config, "target_rate", lambda x: 0 < x <= 1, "must lie in (0, 1].")
+
+    num_envs, rows = config.num_envs, config.capacity // config.num_envs
+    for name in ("warmup_steps", "capacity"):
+        value = getattr(config, name)
+        if value % num_envs:
+            rule = f"must be a multiple of num_envs ({num_envs})."
+            raise ConfigError(name, value, rule)
+    if rows < config.num_steps:
+        rule = f"must hold one rollout, num_envs * num_steps ({iteration_steps(config)})."
+        raise ConfigError("capacity", config.capacity, rule)
+    if rows < config.n_step:
+        rule = f"must hold num_envs * n_step ({num_envs * config.n_step})."
+        raise ConfigError("capacity", config.capacity, rule)
+    if num_iterations(config, total_steps) < 1:
+        least = config.warmup_steps + iteration_steps(config)
+        rule = f"must hold the warm-up and one iteration, at least {least}."
+        raise ConfigError("steps", total_steps, rule)
+
+
+def check_at_least(option: str, value: int, least: int) -> None:
+    """Raises `ConfigError` unless `value >= least`."""
+    if value < least:
+        raise ConfigError(option, value, f"must be at least {least}.")
+
+
+def _require(config: Config, name: str, holds, rule: str) -> None:
+    value = getattr(config, name)
+    if isinstance(value, int | float) and not holds(value):
+        raise ConfigError(name, value, rule)

@@ -1,0 +1,34 @@
+"""What did the next few steps bring? Folds over time, the leading axis."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class NStep(NamedTuple):
+    """The first `m <= n` steps as one."""
+
+    reward: jax.Array
+    """`[...]`, `r_0 + γ_0 r_1 + ... + γ_0 ... γ_{m-2} r_{m-1}`."""
+    discount: jax.Array
+    """`[...]`, `γ_0 ... γ_{m-1}`: what the bootstrap is multiplied by."""
+    last: jax.Array
+    """`[...]` int32, `m - 1`: the step whose `next_obs` is bootstrapped from."""
+
+
+def n_step(reward: jax.Array, discount: jax.Array, stop: jax.Array) -> NStep:
+    """Folds `[n, ...]` steps into one, ending with the first whose `stop` is true.
+
+    The step that stops is still counted: its reward was received, and its
+    `discount` says whether anything follows (0 if terminated, γ if truncated).
+    Sutton & Barto (2018), section 7.1.
+    """
+    total, weight = reward[0], discount[0]
+    going, last = ~stop[0], jnp.zeros(reward.shape[1:], jnp.int32)
+    for k in range(1, reward.shape[0]):
+        total = jnp.where(going, total + weight * reward[k], total)
+        weight = jnp.where(going, weight * discount[k], weight)
+        last = jnp.where(going, k, last)
+        going = going & ~stop[k]
+    return NStep(total, weight, last)

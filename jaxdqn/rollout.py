@@ -1,0 +1,64 @@
+"""What happens when a policy meets its worlds? A scan over time."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn.agents import Params
+from jaxdqn.envs import Env
+from jaxdqn.policies import Policy
+from jaxdqn.transition import Transition
+
+
+class Actor(NamedTuple):
+    """Where N worlds stand."""
+
+    env_state: Any
+    obs: jax.Array
+    """`[N, *obs]`."""
+    episode_return: jax.Array
+    """`[N]` float32, rewards of the running episode so far, undiscounted."""
+
+
+def init(key: jax.Array, env: Env) -> Actor:
+    """N worlds at the start of their first episodes."""
+    env_state, obs = env.reset(key)
+    return Actor(env_state, obs, jnp.zeros(env.num_envs))
+
+
+def collect(
+    key: jax.Array,
+    params: Params,
+    actor: Actor,
+    env: Env,
+    policy: Policy,
+    gamma: float | jax.Array,
+    num_steps: int,
+) -> tuple[Actor, Transition, jax.Array]:
+    """Acts for `T = num_steps` steps in each world.
+
+    Returns the actor, the transitions `[T, N, ...]` and the return so far `[T, N]`
+    of the episode each of them belongs to: the episode's return where `finished`.
+    """
+
+    def step(actor: Actor, keys: jax.Array) -> tuple[Actor, tuple[Transition, jax.Array]]:
+        policy_key, env_key = keys
+        action = policy(policy_key, params, actor.obs)
+        env_state, timestep = env.step(env_key, actor.env_state, action)
+        finished = timestep.terminated | timestep.truncated
+        transition = Transition(
+            obs=actor.obs,
+            action=action,
+            reward=timestep.reward,
+            discount=gamma * (1.0 - timestep.terminated),
+            finished=finished,
+            next_obs=timestep.final_obs,
+        )
+        episode_return = actor.episode_return + timestep.reward
+        actor = Actor(env_state, timestep.obs, jnp.where(finished, 0.0, episode_return))
+        return actor, (transition, episode_return)
+
+    keys = jax.random.split(key, (num_steps, 2))
+    actor, (transitions, episode_return) = jax.lax.scan(step, actor, keys)
+    return actor, transitions, episode_return

@@ -1,0 +1,60 @@
+"""How do words on a command line become choices, and mistakes one line?"""
+
+import contextlib
+import dataclasses
+import io
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import tyro
+
+from jaxdqn.config import ConfigError
+from jaxdqn.runs.errors import BAD_INPUT, RunError
+
+Args = TypeVar("Args")
+
+
+def main(args_type: type[Args], run: Callable[[Args], None]) -> None:
+    """Parses the command line into `args_type`, runs, and exits; a mistake is one line on stderr."""
+    try:
+        run(parse(args_type, sys.argv[1:]))
+    except ConfigError as error:
+        own = {field.name for field in dataclasses.fields(args_type)}
+        option = error.option if error.option in own else f"config.{error.option}"
+        _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT)
+    except RunError as error:
+        _exit(str(error), error.exit_code)
+
+
+def parse(args_type: type[Args], words: Sequence[str]) -> Args:
+    """`args_type` from `words`; tyro's boxed explanation of a mistake becomes its first sentence."""
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(args_type, args=words)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        rows = re.findall(r"^│ (.*?) *│$", box.getvalue(), re.MULTILINE)
+        sentence = " ".join(rows).split(" ──")[0] if rows else box.getvalue().strip()
+        raise RunError(f"{sentence.rstrip(' .')}. See --help.") from None
+
+
+def resume_command(run_dir: Path) -> str:
+    """The command line of this process, made to go on in `run_dir`."""
+    words, skip = [], False
+    for word in sys.argv:
+        name = word.replace("_", "-").split("=")[0]
+        if not skip and name not in ("--run-dir", "--resume"):
+            words.append(word)
+        skip = word.replace("_", "-") == "--run-dir"
+    return shlex.join(["python", *words, "--run-dir", str(run_dir), "--resume"])
+
+
+def _exit(message: str, exit_code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(exit_code)

@@ -1,0 +1,26 @@
+"""What ends a run early? One line for a person, and an exit code for a machine."""
+
+import signal
+
+BAD_INPUT = 2
+DIVERGED = 3
+DAMAGED = 4
+
+
+class RunError(Exception):
+    """Ends the program with `message` on stderr, in one line, and `exit_code`."""
+
+    def __init__(self, message: str, exit_code: int = BAD_INPUT) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Interrupted(RunError):
+    """A signal asked the run to stop, and it did, after saving; exits with 128 + the signal's number."""
+
+    def __init__(self, signal_number: int, world_steps: int, resume_command: str) -> None:
+        name = signal.Signals(signal_number).name
+        super().__init__(
+            f"{name}: stopped and saved at {world_steps:,} world steps. Go on with: {resume_command}",
+            exit_code=128 + signal_number,
+        )

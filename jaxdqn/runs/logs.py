@@ -1,0 +1,98 @@
+"""What is written down after each chunk? A line of JSON, TensorBoard events, a bar on the terminal."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tqdm
+from tensorboardX import SummaryWriter
+
+from jaxdqn.runs.directory import write_text
+from jaxdqn.session import Report
+
+Row = dict[str, Any]
+
+
+def row(chunk: int, report: Report) -> Row:
+    """A chunk in plain Python; `report` has the seeds `[S]` leading every leaf.
+
+    `null` stands for a mean of nothing: no episode ended in the chunk, or the loss was not finite.
+    """
+    metrics = report.metrics
+    episodes = np.sum(metrics.num_episodes, axis=1)
+    with np.errstate(invalid="ignore"):
+        train_return = np.sum(metrics.return_sum, axis=1) / episodes
+    return {
+        "chunk": chunk,
+        "world_steps": int(metrics.world_steps[0, -1]),
+        "updates": int(report.num_updates[0]),
+        "epsilon": float(metrics.epsilon[0, -1]),
+        "loss": _numbers(np.mean(metrics.loss, axis=1)),
+        "train_return": _numbers(train_return),
+        "greedy_return": _numbers(report.greedy_return),
+    }
+
+
+def mean(values: list[float | None]) -> float:
+    """Of those that are there; NaN of none."""
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present else math.nan
+
+
+class Log:
+    """Writes rows to `metrics.jsonl`, TensorBoard and, unless `quiet`, a progress bar."""
+
+    def __init__(self, path: Path, rows: list[Row], total_steps: int, quiet: bool) -> None:
+        """Goes on after `rows`, which `write` will add to.
+
+        They replace what the files say: after a crash those may be ahead, or torn.
+        """
+        self._rows = rows
+        metrics = path / "metrics.jsonl"
+        write_text(metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        self._file = metrics.open("a")
+        steps = rows[-1]["world_steps"] if rows else 0
+        self._board = SummaryWriter(str(path / "tensorboard"), purge_step=steps + 1)
+        self._train_return = "-"
+        self._bar = tqdm.tqdm(
+            total=total_steps, initial=steps, unit=" steps", disable=quiet, dynamic_ncols=True
+        )
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+        self._board.close()
+        self._file.close()
+
+    def write(self, row: Row) -> None:
+        """Everywhere at once; the JSON line is flushed."""
+        self._rows.append(row)
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        for name, value in _scalars(row):
+            self._board.add_scalar(name, value, row["world_steps"])
+        train_return = mean(row["train_return"])
+        if not math.isnan(train_return):
+            self._train_return = f"{train_return:.0f}"
+        greedy_return = f"{mean(row['greedy_return']):.0f}"
+        self._bar.set_postfix_str(
+            f"return: training {self._train_return}, greedy {greedy_return}", refresh=False
+        )
+        self._bar.update(row["world_steps"] - self._bar.n)
+
+
+def _scalars(row: Row) -> Iterator[tuple[str, float]]:
+    yield "epsilon", row["epsilon"]
+    for name in ("loss", "train_return", "greedy_return"):
+        value = mean(row[name])
+        if not math.isnan(value):
+            yield name, value
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,173 @@
+"""How is a run carried through? Chunk by chunk: train, look, write down, save, stop when asked."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdqn import population, runs, session
+from jaxdqn.config import Config, ConfigError, check_at_least, iteration_steps, num_iterations
+from jaxdqn.runs import checkpoint, logs, plots
+from jaxdqn.runs.cli import resume_command
+from jaxdqn.runs.directory import write_json
+from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
+from jaxdqn.runs.signals import stop_request
+from jaxdqn.session import Evaluate, Report, Session
+from jaxdqn.training import Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How long to train, and how often to look."""
+
+    seeds: Sequence[int]
+    config: Config
+    total_steps: int
+    """World steps of one seed, warm-up included; what does not fill an iteration is left out."""
+    chunk_steps: int = 1_000
+    """World steps between two looks; the last chunk may be shorter."""
+    save_period: int = 10
+    """Chunks between two saves; the last chunk is always saved."""
+    keep: int = 3
+    """Saves kept, besides the best one."""
+
+    @property
+    def num_iterations(self) -> int:
+        return num_iterations(self.config, self.total_steps)
+
+    @property
+    def chunk_iterations(self) -> int:
+        return self.chunk_steps // iteration_steps(self.config)
+
+    @property
+    def num_chunks(self) -> int:
+        return -(-self.num_iterations // self.chunk_iterations)
+
+    def length(self, chunk: int) -> int:
+        """Iterations of chunk number `chunk`, counted from 1."""
+        done = (chunk - 1) * self.chunk_iterations
+        return min(self.chunk_iterations, self.num_iterations - done)
+
+    def saves_after(self, chunk: int) -> bool:
+        """Whether chunk number `chunk` is one to be saved."""
+        return chunk % self.save_period == 0 or chunk == self.num_chunks
+
+
+def check(plan: Plan) -> None:
+    """Raises `ConfigError` unless the plan can be carried out."""
+    check_at_least("save_period", plan.save_period, 1)
+    check_at_least("keep", plan.keep, 1)
+    if plan.chunk_iterations < 1:
+        rule = f"must hold one iteration, num_envs * num_steps ({iteration_steps(plan.config)})."
+        raise ConfigError("chunk_steps", plan.chunk_steps, rule)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What `result.json` says; a list holds a value for each seed."""
+
+    seeds: list[int]
+    final_return: list[float]
+    """Mean of the last evaluation: the headline."""
+    best_return: list[float]
+    """The highest mean of all evaluations: flattering, it was chosen by looking."""
+    world_steps: int
+    """Of one seed."""
+    updates: int
+    """Of one seed."""
+    policy_seed: int
+    """The seed whose best parameters are in `policy/`."""
+    seconds: dict[str, float]
+    """Of this process: `import` until `train` was called, `compile`, and `run`, looks and saves included."""
+
+
+def train(
+    trainer: Trainer,
+    evaluate: Evaluate,
+    plan: Plan,
+    run_dir: Path,
+    resume: bool = False,
+    quiet: bool = False,
+) -> tuple[Result, Any]:
+    """Trains `plan.seeds` side by side into `run_dir`; returns the result and the best parameters.
+
+    With `resume` goes on after the newest usable checkpoint, to the bit as if never
+    stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
+    came, which is saved; `RunError` at the end of one whose loss is not finite, which
+    is not, so that the checkpoint before stays the newest.
+    """
+    seconds = {"import": time.perf_counter() - runs.STARTED}
+    started = time.perf_counter()
+    with stop_request() as stop, checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep) as saves:
+        init = jax.jit(population.each(partial(session.init, trainer=trainer)))
+        sessions = init(population.keys(plan.seeds))
+        programs = compile_chunks(trainer, evaluate, plan, sessions)
+        seconds["compile"] = time.perf_counter() - started
+        started = time.perf_counter()
+
+        chunk, rows = 0, []
+        if resume:
+            chunk, sessions, rows = saves.restore(sessions)
+        with logs.Log(run_dir, rows, plan.total_steps, quiet) as log:
+            while chunk < plan.num_chunks and not stop.requested:
+                chunk += 1
+                sessions, report = programs[plan.length(chunk)](sessions)
+                report = jax.device_get(report)
+                log.write(logs.row(chunk, report))
+                _require_finite(report, plan)
+                if plan.saves_after(chunk) or stop.requested:
+                    saves.save(chunk, sessions, rows, float(np.mean(report.greedy_return)))
+        if rows:
+            plots.curve(run_dir / "curve.png", rows)
+        if chunk < plan.num_chunks:
+            steps = rows[-1]["world_steps"] if rows else 0
+            raise Interrupted(stop.signal_number, steps, resume_command(run_dir))
+
+    best = int(np.argmax(sessions.best_return))
+    best_params = jax.tree.map(lambda leaf: leaf[best], sessions.best_params)
+    checkpoint.save_policy(run_dir / "policy", best_params)
+    seconds["run"] = time.perf_counter() - started
+    result = Result(
+        seeds=list(plan.seeds),
+        final_return=rows[-1]["greedy_return"],
+        best_return=np.asarray(sessions.best_return).tolist(),
+        world_steps=rows[-1]["world_steps"],
+        updates=rows[-1]["updates"],
+        policy_seed=plan.seeds[best],
+        seconds={part: round(value, 3) for part, value in seconds.items()},
+    )
+    write_json(run_dir / "result.json", dataclasses.asdict(result))
+    return result, best_params
+
+
+def compile_chunks(
+    trainer: Trainer, evaluate: Evaluate, plan: Plan, sessions: Session
+) -> dict[int, Callable[[Session], tuple[Session, Report]]]:
+    """A compiled program for each length of chunk, at most two; each consumes the sessions given to it."""
+    lengths = {plan.length(1), plan.length(plan.num_chunks)}
+    programs = {}
+    for length in lengths:
+        advance = partial(
+            session.advance, trainer=trainer, evaluate=evaluate, num_iterations=length
+        )
+        program = jax.jit(population.each(advance), donate_argnums=0)
+        programs[length] = program.lower(sessions).compile()
+    return programs
+
+
+def _require_finite(report: Report, plan: Plan) -> None:
+    seed, iteration = np.nonzero(~np.isfinite(report.metrics.loss))
+    if seed.size:
+        first = int(np.argmin(iteration))
+        loss = report.metrics.loss[seed[first], iteration[first]]
+        world_step = report.metrics.world_steps[seed[first], iteration[first]]
+        raise RunError(
+            f"the loss of seed {plan.seeds[seed[first]]} became {loss} at world step {world_step}; "
+            "the checkpoint before is kept. Try a smaller --config.learning-rate.",
+            DIVERGED,
+        )

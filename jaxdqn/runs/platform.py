@@ -1,0 +1,38 @@
+"""What is JAX told before it starts?"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def configure(compilation_cache: bool = True) -> None:
+    """Call before anything touches JAX' backend. What the environment already sets is left alone.
+
+    - One host thread: handing matrices this small to a pool costs more than it
+      gains (an iteration of the default run: 190 µs on one thread, 270 on two).
+    - Full float32 products: by default a TPU rounds their inputs to bfloat16 and a
+      recent GPU to tf32, fine for large networks, not for one of 64 units.
+    - A persistent compilation cache in the user's cache folder, unless switched off.
+    """
+    os.environ.setdefault("NPROC", "1")
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "float32")
+    if compilation_cache and not jax.config.jax_compilation_cache_dir:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(caches / "jaxdqn"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def warn_of_lost_accelerator() -> None:
+    """Says so when the machine has an NVIDIA GPU that JAX does not use; starts the backend."""
+    import jax
+
+    if shutil.which("nvidia-smi") and jax.default_backend() == "cpu":
+        print(
+            f"warning: this machine has a GPU, but jax {jax.__version__} runs on the CPU: its CUDA "
+            "plugin is missing or of another version. "
+            f'Remedy: pip install "jax[cuda12]=={jax.__version__}", then restart.',
+            file=sys.stderr,
+        )

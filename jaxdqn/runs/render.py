@@ -1,0 +1,73 @@
+"""What does the policy do? CartPole, drawn."""
+
+import math
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image, ImageDraw
+
+from jaxdqn import rollout
+from jaxdqn.agents import Params
+from jaxdqn.envs import Env
+from jaxdqn.policies import Policy
+from jaxdqn.transition import Transition
+
+WIDTH, HEIGHT, SCALE = 360, 200, 2
+TRACK = 150
+PIXELS_PER_METRE = WIDTH / 5.2
+POLE_LENGTH = 1.0
+"""Metres; gymnax' `length` is half of it."""
+FRAME_STEPS = 2
+STEP_MS = 20
+
+
+def episode(key: jax.Array, params: Params, env: Env, policy: Policy) -> np.ndarray:
+    """Observations `[T, *obs]` of the first episode of the first world, at most 1000 of them."""
+
+    def play(key: jax.Array) -> Transition:
+        reset_key, rollout_key = jax.random.split(key)
+        actor = rollout.init(reset_key, env)
+        return rollout.collect(rollout_key, params, actor, env, policy, 1.0, 1000)[1]
+
+    transitions = jax.device_get(jax.jit(play)(key))
+    ends = np.flatnonzero(transitions.finished[:, 0])
+    return transitions.obs[: ends[0] + 1 if ends.size else None, 0]
+
+
+def gif(path: Path, obs: np.ndarray) -> None:
+    """One episode, `obs [T, 4]` of CartPole, at the speed of its own clock, every second step."""
+    shown = range(0, len(obs), FRAME_STEPS)
+    frames = [frame(obs[t], caption=f"step {t + 1}") for t in shown]
+    frames[0].save(
+        path,
+        save_all=True,
+        append_images=frames[1:],
+        duration=FRAME_STEPS * STEP_MS,
+        loop=0,
+        optimize=False,
+    )
+
+
+def frame(obs: np.ndarray, caption: str = "") -> Image.Image:
+    """The world in `obs [4]`: cart position (m), velocity (m/s), pole angle (rad, right positive), its velocity."""
+    position, _, angle, _ = (float(x) for x in obs)
+    # Drawn at twice the size and shrunk: PIL does not smooth lines.
+    image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), "#fbfaf7")
+    draw = ImageDraw.Draw(image)
+    metre = PIXELS_PER_METRE * SCALE
+    x, y = WIDTH * SCALE / 2 + position * metre, TRACK * SCALE
+    for end in (-2.4, 2.4):
+        stop = WIDTH * SCALE / 2 + end * metre
+        draw.line([(stop, y - 24), (stop, y + 24)], fill="#c9c3b8", width=4)
+    draw.line([(0, y), (WIDTH * SCALE, y)], fill="#8d8778", width=3)
+    draw.rounded_rectangle([x - 50, y - 30, x + 50, y + 30], radius=8, fill="#1f2933")
+    tip = (
+        x + math.sin(angle) * POLE_LENGTH * metre,
+        y - 30 - math.cos(angle) * POLE_LENGTH * metre,
+    )
+    draw.line([(x, y - 30), tip], fill="#c2410c", width=16)
+    for centre_x, centre_y in ((x, y - 30), tip):
+        draw.ellipse([centre_x - 8, centre_y - 8, centre_x + 8, centre_y + 8], fill="#c2410c")
+    draw.text((12, 8), caption, fill="#52606d", font_size=24)
+    return image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).quantize(32)

@@ -1,0 +1,63 @@
+"""What happens between two looks from the host? A chunk of training, then a greedy evaluation."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn import training
+from jaxdqn.agents import Params
+from jaxdqn.training import Metrics, Trainer
+
+Evaluate = Callable[[jax.Array, Params], jax.Array]
+"""`(key, params) -> returns [E]`, one for each episode."""
+
+
+class Session(NamedTuple):
+    """A run and what was found out about it: what a checkpoint holds."""
+
+    state: Any
+    """The trainer's."""
+    evaluation_key: jax.Array
+    """`[]`, a stream of its own: how often one looks does not change what is learnt."""
+    best_params: Params
+    """Of the evaluation with the highest mean so far; of equal ones the last."""
+    best_return: jax.Array
+    """`[]` float32, that mean; minus infinity before the first."""
+
+
+class Report(NamedTuple):
+    """What the host is told after a chunk of K iterations."""
+
+    metrics: Metrics
+    """`[K]`."""
+    greedy_return: jax.Array
+    """`[]`, mean over the evaluation's episodes."""
+    num_updates: jax.Array
+    """`[]` int32, gradient steps so far."""
+
+
+def init(key: jax.Array, trainer: Trainer) -> Session:
+    """A session before its first chunk."""
+    train_key, evaluation_key = jax.random.split(key)
+    state = trainer.init(train_key)
+    best_params = jax.tree.map(jnp.copy, state.learner.params)
+    return Session(state, evaluation_key, best_params, jnp.float32(-jnp.inf))
+
+
+def advance(
+    session: Session, trainer: Trainer, evaluate: Evaluate, num_iterations: int
+) -> tuple[Session, Report]:
+    """Trains for `num_iterations` and evaluates. Pure: jit it and donate the session."""
+    state, metrics = training.run(trainer, session.state, num_iterations)
+    params = state.learner.params
+    key = jax.random.fold_in(session.evaluation_key, state.world_steps)
+    greedy_return = jnp.mean(evaluate(key, params))
+    better = greedy_return >= session.best_return
+    best_params = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old), params, session.best_params
+    )
+    best_return = jnp.where(better, greedy_return, session.best_return)
+    report = Report(metrics, greedy_return, state.learner.num_updates)
+    return Session(state, session.evaluation_key, best_params, best_return), report
