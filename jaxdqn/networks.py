@@ -19,7 +19,7 @@ class Torso(nn.Module):
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
-        x = obs.astype(jnp.float32) * jnp.asarray(self.obs_scale)
+        x = obs.astype(jnp.float32) * jnp.broadcast_to(jnp.asarray(self.obs_scale), obs.shape)
         for width in self.features:
             x = nn.relu(nn.Dense(width)(x))
         return x

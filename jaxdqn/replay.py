@@ -93,12 +93,12 @@ def gather(buffer: Buffer, start: jax.Array, world: jax.Array, n_step: int) -> T
     """The transitions `[B]` of up to `n_step` steps that begin at `start [B]`, `world [B]`."""
     num_rows = buffer.data.reward.shape[0]
     newest = (buffer.next_row - 1) % num_rows
-    row = (start + jnp.arange(n_step)[:, None]) % num_rows
-    finished = buffer.data.finished[row, world]
+    # The n rows from each start on, `[n, B]`.
+    row, column = (start[None] + jnp.arange(n_step)[:, None]) % num_rows, world[None]
     fold = returns.n_step(
-        reward=buffer.data.reward[row, world],
-        discount=buffer.data.discount[row, world],
-        stop=finished | (row == newest),
+        reward=buffer.data.reward[row, column],
+        discount=buffer.data.discount[row, column],
+        stop=buffer.data.finished[row, column] | (row == newest),
     )
     last = (start + fold.last) % num_rows
     return Transition(

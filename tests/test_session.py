@@ -1,0 +1,61 @@
+"""Looking at a run does not change it; the best parameters are kept."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_training import TRAINER, equal
+
+from jaxdqn import session
+
+
+@pytest.fixture(autouse=True)
+def _no_false_alarm():
+    with jax.debug_key_reuse(False):
+        yield
+
+
+def advance(evaluate, num_iterations):
+    return jax.jit(
+        partial(
+            session.advance, trainer=TRAINER, evaluate=evaluate, num_iterations=num_iterations
+        )
+    )
+
+
+def noise(key, params):
+    return jax.random.normal(key, (3,))
+
+
+def test_how_often_one_looks_does_not_change_what_is_learnt():
+    start = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
+    seldom, _ = advance(noise, 20)(start)
+    often, _ = advance(noise, 10)(advance(noise, 10)(start)[0])
+    assert equal(seldom.state, often.state)
+    assert equal(seldom.evaluation_key, often.evaluation_key)
+
+
+def test_every_evaluation_has_a_key_of_its_own():
+    current = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
+    step, seen = advance(noise, 5), []
+    for _ in range(4):
+        current, report = step(current)
+        seen.append(float(report.greedy_return))
+    assert len(set(seen)) == 4
+
+
+def test_the_best_parameters_are_kept_and_of_equal_ones_the_last():
+    # Returns by world steps taken: 5 iterations of 8 after a warm-up of 80.
+    returns = {120: 1.0, 160: 3.0, 200: 2.0, 240: 3.0, 280: 0.0}
+    current = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
+    params, best = {}, {}
+    for steps, value in returns.items():
+        step = advance(lambda key, params, value=value: jnp.full(2, value), 5)
+        current, report = step(current)
+        assert float(report.greedy_return) == value
+        params[steps], best[steps] = current.state.learner.params, current.best_params
+    assert equal(best[120], params[120]) and equal(best[200], params[160])
+    assert equal(best[280], params[240])
+    np.testing.assert_array_equal(current.best_return, 3.0)
