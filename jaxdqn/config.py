@@ -29,7 +29,7 @@ class Config:
     """World steps taken at random before the first update, a multiple of num_envs."""
     n_step: int = 3
     """Steps of reward in a target before it bootstraps (n)."""
-    gamma: float = 0.99
+    gamma: float = 0.995
     """Discount per world step, in [0, 1]."""
     learning_rate: float = 2.3e-3
     """Adam's step size at the start, falling linearly to 0 at the end; above 0."""
@@ -37,7 +37,7 @@ class Config:
     """Added to Adam's denominator; above 0."""
     max_grad_norm: float = 10.0
     """Global norm that gradients are clipped to; above 0."""
-    target_period: int = 50
+    target_period: int = 25
     """Updates between two changes of the target network."""
     target_rate: float = 1.0
     """Fraction of the way the target network then moves, in (0, 1]; 1 copies."""

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from worlds import chain
+from worlds import LENGTH, chain
 
 from jaxdqn import agents, networks, population, replay, training
 from jaxdqn.config import Config
 
-LENGTH, GAMMA = 5, 0.9
+GAMMA = 0.9
 
 
 def chain_trainer(n_step=1, num_steps=2, num_updates=2, capacity=2_000, epsilon=1.0, time_limit=3):

@@ -42,7 +42,11 @@ def transition(obs, action, reward=0.0, discount=0.9, next_obs=0, finished=False
     )
 
 
-def chain(num_envs: int, length: int = 5, time_limit: int = 10) -> envs.Env:
+LENGTH = 5
+"""Of the chain, unless another is asked for."""
+
+
+def chain(num_envs: int, length: int = LENGTH, time_limit: int = 10) -> envs.Env:
     """States 0 to `length - 1` in a row; action 1 moves right, 0 left.
 
     Stepping right from the last state earns 1 and terminates. Walls hold. The state

@@ -1,6 +1,8 @@
 """How is a run kept? The only module that knows Orbax."""
 
 import logging
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,70 +10,86 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from jaxdqn.runs.errors import DAMAGED, RunError
+from jaxdqn.runs.logs import Row, mean
 
-BEST = "greedy_return"
-
+UNFINISHED = ".orbax-checkpoint-tmp"
+"""In the name of a directory that Orbax is writing, or that we are deleting."""
 
 class Checkpoints:
-    """The saved states of one run, numbered by the chunk they were saved after.
+    """The saved states of one run, each in a directory named by the chunk it was saved after.
 
     Keeps the last `keep` and the best one. Saving is asynchronous: `save` returns
-    once the state is copied to the host, so it may be donated right after.
+    once the state is copied to the host, so it may be donated right after. (Orbax'
+    own manager of such directories cannot be used: it raises before it is built
+    when any one of them is damaged.)
     """
 
     def __init__(self, path: Path, keep: int) -> None:
-        # Orbax tells every deletion as a warning.
-        logging.getLogger("absl").setLevel(logging.ERROR)
-        policies = ocp.training.preservation_policies
-        best = policies.BestN(
-            get_metric_fn=lambda metrics: metrics[BEST], n=1, keep_checkpoints_without_metrics=False
-        )
-        self._checkpointer = ocp.training.Checkpointer(
-            path.absolute(),
-            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
-            cleanup_tmp_directories=True,
-        )
+        # Orbax logs what we say ourselves, in tens of lines.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        self._path = path.absolute()
+        self._keep = keep
+        self._saving: ocp.AsyncResponse[None] | None = None
+        self._rows: list[Row] = []
+        self._path.mkdir(exist_ok=True)
+        for left_by_a_crash in self._path.glob(f"*{UNFINISHED}*"):
+            shutil.rmtree(left_by_a_crash)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Waits for the save under way."""
-        self._checkpointer.close()
+        self._finish()
 
-    def save(self, chunk: int, state: Any, rows: list[Any], greedy_return: float) -> None:
+    def chunks(self) -> list[int]:
+        """The chunks that were saved and kept, in order; not yet the one being saved."""
+        return sorted(int(path.name) for path in self._path.iterdir() if path.name.isdecimal())
+
+    def save(self, chunk: int, state: Any, rows: list[Row]) -> None:
         """Begins to save `state`, whose leaves must all be `jax.Array`s, and the log's `rows` so far."""
-        metrics = {BEST: greedy_return}
-        self._checkpointer.save_async(
-            chunk, state, metrics=metrics, custom_metadata={"rows": list(rows)}
+        self._finish()
+        self._rows = list(rows)
+        self._saving = ocp.save_async(
+            self._path / str(chunk), state, overwrite=True, custom_metadata={"rows": self._rows}
         )
 
-    def restore(self, template: Any) -> tuple[int, Any, list[Any]]:
+    def restore(self, template: Any) -> tuple[int, Any, list[Row]]:
         """The chunk, the state, shaped like `template`, and the rows of the newest usable save.
 
         One that cannot be read is passed over, and said to be, in favour of the one
         before. Raises `RunError` where none is left, or where the newest readable
         one has other leaves than `template`.
         """
-        saved = sorted(self._checkpointer.checkpoints, key=lambda c: c.step, reverse=True)
-        for checkpoint in saved:
+        chunks = self.chunks()
+        for chunk in reversed(chunks):
+            path = self._path / str(chunk)
             try:
-                metadata = self._checkpointer.metadata(checkpoint)
-                found = metadata.metadata
+                metadata = ocp.metadata(path)
+                _require_same_leaves(path, metadata.metadata, template)
+                state = ocp.load(path, template)
+                return chunk, state, metadata.custom_metadata["rows"]
+            except RunError:
+                raise
             except Exception as error:
-                _pass_over(checkpoint.step, error)
-                continue
-            _require_same_leaves(self._checkpointer.directory, found, template)
-            try:
-                state = self._checkpointer.load(checkpoint, template)
-                return checkpoint.step, state, metadata.custom_metadata["rows"]
-            except Exception as error:
-                _pass_over(checkpoint.step, error)
-        raise RunError(
-            f"{self._checkpointer.directory} holds no usable checkpoint ({len(saved)} tried).",
-            DAMAGED,
-        )
+                message = f"warning: {path} cannot be read and is passed over: {_line(error)}"
+                print(message, file=sys.stderr)
+        raise RunError(f"{self._path} holds no usable checkpoint, {len(chunks)} tried.", DAMAGED)
+
+    def _finish(self) -> None:
+        """Waits for the save under way, then drops what need not be kept."""
+        if self._saving is None:
+            return
+        self._saving.result()
+        self._saving = None
+        value = {row["chunk"]: mean(row["greedy_return"]) for row in self._rows}
+        chunks = self.chunks()
+        kept = {*chunks[-self._keep :], max(chunks, key=lambda chunk: (value[chunk], chunk))}
+        for chunk in set(chunks) - kept:
+            # Renamed first: half of a directory must not look like a whole one.
+            doomed = self._path / f"{chunk}{UNFINISHED}"
+            (self._path / str(chunk)).rename(doomed)
+            shutil.rmtree(doomed)
 
 
 def save_policy(path: Path, params: Any) -> None:
@@ -82,20 +100,22 @@ def save_policy(path: Path, params: Any) -> None:
 def load_policy(path: Path, template: Any) -> Any:
     """Parameters shaped like `template`; raises `RunError` where they are missing or of another network."""
     try:
-        found = ocp.metadata(path.absolute()).metadata
-    except Exception:
-        raise RunError(f"{path} holds no policy that can be read.", DAMAGED) from None
-    _require_same_leaves(path, found, template)
-    return ocp.load(path.absolute(), template)
+        _require_same_leaves(path, ocp.metadata(path.absolute()).metadata, template)
+        return ocp.load(path.absolute(), template)
+    except RunError:
+        raise
+    except Exception as error:
+        raise RunError(f"{path} holds no policy that can be read: {_line(error)}", DAMAGED) from None
 
 
-def _pass_over(step: int, error: Exception) -> None:
-    reason = str(error).strip().split("\n")[0]
-    print(f"warning: checkpoint {step} cannot be read and is passed over: {reason}")
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
 
 
 def _require_same_leaves(path: Path, found: Any, template: Any) -> None:
     """Orbax casts a wrong dtype silently and reports a wrong shape as a missing key: compare first."""
+    if found is None:
+        raise ValueError("its metadata is damaged")
     saved, wanted = _leaves(found), _leaves(template)
     differences = [
         f"{name} is {saved.get(name, 'missing')}, not {wanted.get(name, 'wanted')}"

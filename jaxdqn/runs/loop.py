@@ -121,7 +121,7 @@ def train(
                 log.write(logs.row(chunk, report))
                 _require_finite(report, plan)
                 if plan.saves_after(chunk) or stop.requested:
-                    saves.save(chunk, sessions, rows, float(np.mean(report.greedy_return)))
+                    saves.save(chunk, sessions, rows)
         if rows:
             plots.curve(run_dir / "curve.png", rows)
         if chunk < plan.num_chunks:

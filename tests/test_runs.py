@@ -1,0 +1,206 @@
+"""The host loop: what it writes, how it stops, how it goes on. In this process, on the chain."""
+
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_training import TRAINER, chain_trainer, equal
+from worlds import LENGTH, chain
+
+from jaxdqn import agents, evaluation, networks, policies
+from jaxdqn.config import Config, ConfigError
+from jaxdqn.runs import checkpoint, logs, loop
+from jaxdqn.runs.errors import DAMAGED, DIVERGED, Interrupted, RunError
+
+CONFIG = Config(num_envs=4, num_steps=2, warmup_steps=80)
+# 30 iterations of 8 world steps: chunks of 10, 10, 10.
+PLAN = loop.Plan(seeds=[3, 4], config=CONFIG, total_steps=320, chunk_steps=80, save_period=2)
+POLICY = policies.greedy(agents.dqn(networks.MLP(2, features=())).q_values)
+EVAL_ENV = chain(num_envs=6, time_limit=4)
+
+
+@pytest.fixture(autouse=True)
+def _no_false_alarm():
+    with jax.debug_key_reuse(False):
+        yield
+
+
+def evaluate(key, params):
+    return evaluation.evaluate(key, params, EVAL_ENV, POLICY)
+
+
+def train(run_dir, plan=PLAN, trainer=TRAINER, **options):
+    return loop.train(trainer, evaluate, plan, run_dir, quiet=True, **options)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing disturbed."""
+    run_dir = tmp_path_factory.mktemp("whole")
+    with jax.debug_key_reuse(False):
+        result, params = train(run_dir)
+    return run_dir, result, params
+
+
+def interrupt_after(monkeypatch, chunk, signal_number=signal.SIGTERM):
+    """This process gets a signal while it writes down `chunk`."""
+    write = logs.Log.write
+
+    def write_and_interrupt(self, row):
+        write(self, row)
+        if row["chunk"] == chunk:
+            os.kill(os.getpid(), signal_number)
+
+    monkeypatch.setattr(logs.Log, "write", write_and_interrupt)
+
+
+def rows(run_dir):
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_plan_counts_its_chunks_and_their_lengths():
+    plan = loop.Plan(seeds=[0], config=CONFIG, total_steps=300, chunk_steps=80)
+    # (300 - 80) / 8 = 27 whole iterations: 10, 10 and 7.
+    assert (plan.num_iterations, plan.num_chunks) == (27, 3)
+    assert [plan.length(chunk) for chunk in (1, 2, 3)] == [10, 10, 7]
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"chunk_steps": 7}, r"chunk_steps \(7\) must hold one iteration.*\(8\)"),
+        ({"save_period": 0}, r"save_period \(0\) must be at least 1"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(choice, message):
+    with pytest.raises(ConfigError, match=message):
+        loop.check(loop.Plan([0], CONFIG, 320, **choice))
+
+
+def test_the_run_directory_holds_what_the_readme_says(whole):
+    run_dir, _, _ = whole
+    names = {path.name for path in run_dir.iterdir()}
+    expected = {"checkpoints", "policy", "tensorboard", "metrics.jsonl", "curve.png", "result.json"}
+    assert expected == names
+    assert list((run_dir / "tensorboard").glob("events*"))
+
+
+def test_metrics_have_a_line_a_chunk_and_a_value_a_seed(whole):
+    run_dir, result, _ = whole
+    lines = rows(run_dir)
+    assert [line["chunk"] for line in lines] == [1, 2, 3]
+    assert [line["world_steps"] for line in lines] == [160, 240, 320]
+    assert [line["updates"] for line in lines] == [20, 40, 60]
+    for line in lines:
+        assert line["epsilon"] == 1.0
+        assert all(len(line[name]) == 2 for name in ("loss", "train_return", "greedy_return"))
+    written = json.loads((run_dir / "result.json").read_text())
+    assert written["final_return"] == lines[-1]["greedy_return"] == result.final_return
+    assert written["best_return"] == [max(l["greedy_return"][s] for l in lines) for s in (0, 1)]
+    assert written["seeds"] == [3, 4] and written["seconds"].keys() == {"import", "compile", "run"}
+
+
+def test_the_policy_is_the_best_seeds_best(whole):
+    run_dir, result, params = whole
+    assert result.policy_seed == result.seeds[int(np.argmax(result.best_return))]
+    assert equal(checkpoint.load_policy(run_dir / "policy", params), params)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_stopped_and_resumed_is_never_stopped(whole, tmp_path, monkeypatch, chunk, signal_number):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, chunk, signal_number)
+        with pytest.raises(Interrupted, match=rf"{80 + 80 * chunk} world steps.*--resume") as stop:
+            train(tmp_path)
+    assert stop.value.exit_code == 128 + signal_number
+    assert len(rows(tmp_path)) == chunk
+    result, params = train(tmp_path, resume=True)
+    run_dir, undisturbed, other_params = whole
+    assert rows(tmp_path) == rows(run_dir)
+    assert equal(params, other_params) and result.final_return == undisturbed.final_return
+
+
+def test_signals_are_given_back_after_the_run(whole):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("damage", ["ahead", "torn", "gone"])
+def test_metrics_have_each_chunk_once_after_resume(whole, tmp_path, monkeypatch, damage):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        with pytest.raises(Interrupted):
+            train(tmp_path)
+    metrics = tmp_path / "metrics.jsonl"
+    text = metrics.read_text()
+    third = json.dumps(rows(tmp_path)[-1] | {"chunk": 3, "world_steps": 320})
+    metrics.write_text({"ahead": text + third + "\n", "torn": text + third[:20], "gone": ""}[damage])
+    train(tmp_path, resume=True)
+    assert rows(tmp_path) == rows(whole[0])
+
+
+def test_a_finished_run_resumed_is_finished(whole, tmp_path):
+    train(tmp_path)
+    before = rows(tmp_path)
+    result, _ = train(tmp_path, resume=True)
+    assert rows(tmp_path) == before and result.final_return == whole[1].final_return
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(whole, tmp_path, capsys):
+    train(tmp_path)
+    newest = tmp_path / "checkpoints" / "3"
+    for file in newest.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:3])
+    train(tmp_path, resume=True)
+    assert "checkpoints/3 cannot be read" in capsys.readouterr().err
+    assert rows(tmp_path) == rows(whole[0])
+
+
+def test_no_usable_checkpoint_is_an_error(tmp_path):
+    with pytest.raises(RunError, match="holds no usable checkpoint") as error:
+        train(tmp_path, resume=True)
+    assert error.value.exit_code == DAMAGED
+
+
+def test_a_checkpoint_of_another_network_is_refused(whole, tmp_path):
+    train(tmp_path)
+    other = chain_trainer(capacity=1_000)
+    with pytest.raises(RunError, match=r"buffer.data.action is int32\[2, 500, 4\], not int32\[2, 250, 4\]"):
+        train(tmp_path, trainer=other, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before(tmp_path):
+    def step(state):
+        state, metrics = TRAINER.step(state)
+        broken = state.world_steps >= 272
+        return state, metrics._replace(loss=jnp.where(broken, jnp.nan, metrics.loss))
+
+    plan = loop.Plan([5], CONFIG, total_steps=320, chunk_steps=80, save_period=1)
+    with pytest.raises(RunError, match="loss of seed 5 became nan at world step 272") as error:
+        train(tmp_path, plan, TRAINER._replace(step=step))
+    assert error.value.exit_code == DIVERGED
+    with checkpoint.Checkpoints(tmp_path / "checkpoints", keep=3) as saves:
+        assert saves.chunks() == [1, 2]
+    assert rows(tmp_path)[-1]["loss"] == [None]
+
+
+def test_only_the_last_saves_and_the_best_are_kept(tmp_path):
+    state, rows = {"x": jnp.arange(3)}, []
+    with checkpoint.Checkpoints(tmp_path, keep=2) as saves:
+        for chunk, value in enumerate([1.0, 9.0, 3.0, 4.0, 5.0], start=1):
+            rows.append({"chunk": chunk, "greedy_return": [value, None]})
+            saves.save(chunk, state, rows)
+    assert saves.chunks() == [2, 4, 5]
+
+
+def test_a_saved_policy_of_another_shape_is_refused(tmp_path):
+    checkpoint.save_policy(tmp_path / "policy", {"w": jnp.zeros(LENGTH)})
+    with pytest.raises(RunError, match=r"w is float32\[5\], not float32\[4\]"):
+        checkpoint.load_policy(tmp_path / "policy", {"w": jnp.zeros(4)})
+    with pytest.raises(RunError, match="holds no policy"):
+        checkpoint.load_policy(tmp_path / "nothing", {"w": jnp.zeros(4)})
