@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from jaxdqn.config import Config, check, check_at_least, num_iterations
+from jaxdqn.config import Config, ConfigError, check, check_at_least, num_iterations
 from jaxdqn.runs import cli
 
 ENV = "CartPole-v1"
@@ -94,6 +94,8 @@ def main(args: Args) -> None:
     for name in ("seeds", "eval_episodes", "chunk_steps", "save_period"):
         check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
+    if args.seed + args.seeds > 2**32:
+        raise ConfigError("seed", args.seed, f"must be below {2**32} with all --seeds.")
 
     from jaxdqn.runs import platform
 

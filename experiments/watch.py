@@ -38,15 +38,10 @@ def play_gymnasium(policy, params, episodes: int, seed: int) -> list[float] | No
     import numpy as np
 
     act = jax.jit(policy)
-    # No automatic reset: each world plays exactly one episode, and rests.
-    world = gymnasium.make_vec(
-        "CartPole-v1",
-        num_envs=episodes,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": gymnasium.vector.AutoresetMode.DISABLED},
-    )
+    world = gymnasium.make_vec("CartPole-v1", num_envs=episodes, vectorization_mode="sync")
     obs, _ = world.reset(seed=seed)
     returns, running = np.zeros(episodes), np.ones(episodes, bool)
+    # Worlds begin again by themselves; only their first episodes count.
     while running.any():
         action = act(jax.random.key(0), params, obs.astype(np.float32))
         obs, reward, terminated, truncated, _ = world.step(np.asarray(action))

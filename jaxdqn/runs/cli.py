@@ -39,9 +39,10 @@ def parse(args_type: type[Args], words: Sequence[str]) -> Args:
     except SystemExit as stop:
         if not stop.code:
             raise
-        rows = re.findall(r"^│ (.*?) *│$", box.getvalue(), re.MULTILINE)
-        sentence = " ".join(rows).split(" ──")[0] if rows else box.getvalue().strip()
-        raise RunError(f"{sentence.rstrip(' .')}. See --help.") from None
+        # A title, a rule, the mistake, a rule, advice; in ASCII where the terminal wants it.
+        parts = re.split(r"[─-]{5,}", re.sub("[╭╮│╰╯]", " ", box.getvalue()))
+        mistake = " ".join(parts[min(1, len(parts) - 1)].split())
+        raise RunError(f"{mistake.rstrip(' .')}. See --help.") from None
 
 
 def resume_command(run_dir: Path) -> str:
