@@ -1,7 +1,7 @@
 """Trains deep Q-learning on CartPole, shows it, saves it. All choices are on this page.
 
-    python experiments/cartpole.py
-    python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamma 0.98
+python experiments/cartpole.py
+python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamma 0.98
 """
 
 import dataclasses
@@ -124,7 +124,8 @@ def main(args: Args) -> None:
     result, params = loop.train(trainer, evaluate, plan, run_dir, args.resume, args.quiet)
     film = render.episode(jax.random.key(0), params, envs.from_gymnax(ENV, 1), policy)
     render.gif(run_dir / "policy.gif", film)
-    for seed, final, best in zip(result.seeds, result.final_return, result.best_return):
+    outcomes = zip(result.seeds, result.final_return, result.best_return, strict=True)
+    for seed, final, best in outcomes:
         say(f"Seed {seed}: greedy return {final:.1f} at the end, {best:.1f} at its best.")
     say(f"Look at {run_dir / 'curve.png'} and {run_dir / 'policy.gif'}.")
 

@@ -21,14 +21,14 @@ class Agent(NamedTuple):
     q_values: Callable[[Params, jax.Array], jax.Array]
     """`(params, obs [..., *obs]) -> q [..., A]`."""
     loss: Callable[[jax.Array, Params, Params, Transition], tuple[jax.Array, jax.Array]]
-    """`(key, params, target_params, batch [B]) -> (loss [B], td_error [B])`; the gradient is with respect to `params`."""
+    """`(key, params, target_params, batch [B]) -> (loss [B], td_error [B])`; the gradient is by `params`."""
 
 
 class Network(Protocol):
     """What an agent needs of a network; every Flax linen module has it."""
 
-    def init(self, key: jax.Array, obs: jax.Array) -> Any: ...
-    def apply(self, params: Any, obs: jax.Array) -> Any: ...
+    def init(self, key: jax.Array, obs: jax.Array, /) -> Any: ...
+    def apply(self, params: Any, obs: jax.Array, /) -> Any: ...
 
 
 def dqn(
@@ -51,9 +51,7 @@ def dqn(
             network.apply(target_params, batch.next_obs),
             network.apply(params, batch.next_obs),
         )
-        target = jax.lax.stop_gradient(
-            targets.td_target(batch.reward, batch.discount, value)
-        )
+        target = jax.lax.stop_gradient(targets.td_target(batch.reward, batch.discount, value))
         td_error = target - targets.select(network.apply(params, batch.obs), batch.action)
         return error_loss(td_error), td_error
 

@@ -81,7 +81,7 @@ def sample(key: jax.Array, buffer: Buffer, batch_size: int, n_step: int) -> Tran
     The buffer must hold at least one row: under `jax.jit` that cannot be checked,
     and an empty one yields zeros. `training.dqn` fills it before the first draw.
     """
-    num_rows, num_envs = buffer.data.reward.shape
+    num_envs = buffer.data.reward.shape[1]
     # Half the cost of `randint`, and without bias below 2^23 rows and worlds.
     draw = jax.random.uniform(key, (2, batch_size))
     start = (draw[0] * buffer.filled_rows).astype(jnp.int32)

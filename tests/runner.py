@@ -6,7 +6,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SMALL = ("--steps", "3000", "--chunk-steps", "500", "--eval-episodes", "8", "--config.capacity", "1600")
+SMALL = (
+    "--steps",
+    "3000",
+    "--chunk-steps",
+    "500",
+    "--eval-episodes",
+    "8",
+    "--config.capacity",
+    "1600",
+)
 
 
 def start(script, *options, **kwargs):

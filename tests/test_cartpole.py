@@ -43,7 +43,10 @@ MISTAKES = [
     (["--config.num-envs", 0], "--config.num-envs (0) must be at least 1."),
     (["--config.batch-size", -1], "--config.batch-size (-1) must be at least 1."),
     (["--config.n-step", 0], "--config.n-step (0) must be at least 1."),
-    (["--config.warmup-steps", 42], "--config.warmup-steps (42) must be a multiple of num_envs (8)."),
+    (
+        ["--config.warmup-steps", 42],
+        "--config.warmup-steps (42) must be a multiple of num_envs (8).",
+    ),
     (["--config.capacity", 1_001], "--config.capacity (1001) must be a multiple of num_envs (8)."),
     (
         ["--config.capacity", 32, "--config.num-steps", 5],
@@ -110,7 +113,15 @@ def test_help_imports_nothing_heavy():
 
 
 def test_the_resume_command_repeats_the_choices(monkeypatch):
-    words = ["cartpole.py", "--seeds", "2", "--run-dir", "old place", "--config.gamma=0.9", "--resume"]
+    words = [
+        "cartpole.py",
+        "--seeds",
+        "2",
+        "--run-dir",
+        "old place",
+        "--config.gamma=0.9",
+        "--resume",
+    ]
     monkeypatch.setattr(sys, "argv", words)
     found = cli.resume_command(Path("new place"))
     expected = "python cartpole.py --seeds 2 --config.gamma=0.9 --run-dir 'new place' --resume"

@@ -80,7 +80,9 @@ def test_integer_observations_keep_their_type():
 
 
 def test_continuous_actions_are_refused():
-    with pytest.raises(ValueError, match=r"env \(Pendulum-v1\) must have discrete actions, not Box"):
+    with pytest.raises(
+        ValueError, match=r"env \(Pendulum-v1\) must have discrete actions, not Box"
+    ):
         envs.from_gymnax("Pendulum-v1", 1)
 
 

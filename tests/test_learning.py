@@ -151,7 +151,9 @@ def test_a_networks_update_equals_the_same_update_written_out(max_norm):
     )
     agent = agents.dqn(networks.MLP(2, features=(5,), obs_scale=(0.5, 2.0, 1.0)))
     optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optax.sgd(0.1))
-    batch32 = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32 if x.dtype == float else None), batch)
+    batch32 = jax.tree.map(
+        lambda x: jnp.asarray(x, jnp.float32 if x.dtype == float else None), batch
+    )
     learner = learning.init(jax.random.key(0), batch32.obs, agent, optimizer)
     learner = learner._replace(target_params=agent.init(jax.random.key(1), batch32.obs))
     one_update = jax.jit(

@@ -43,7 +43,9 @@ def test_worlds_explore_independently():
 
 
 def test_epsilon_may_be_traced():
-    policy = jax.jit(lambda e: policies.epsilon_greedy(q_values, e)(jax.random.key(0), Q, jnp.zeros((4, 1))))
+    policy = jax.jit(
+        lambda e: policies.epsilon_greedy(q_values, e)(jax.random.key(0), Q, jnp.zeros((4, 1)))
+    )
     np.testing.assert_array_equal(policy(0.0), [1, 1, 1, 1])
 
 

@@ -100,7 +100,9 @@ def test_metrics_have_a_line_a_chunk_and_a_value_a_seed(whole):
         assert all(len(line[name]) == 2 for name in ("loss", "train_return", "greedy_return"))
     written = json.loads((run_dir / "result.json").read_text())
     assert written["final_return"] == lines[-1]["greedy_return"] == result.final_return
-    assert written["best_return"] == [max(l["greedy_return"][s] for l in lines) for s in (0, 1)]
+    assert written["best_return"] == [
+        max(line["greedy_return"][s] for line in lines) for s in (0, 1)
+    ]
     assert written["seeds"] == [3, 4] and written["seconds"].keys() == {"import", "compile", "run"}
 
 
@@ -138,7 +140,9 @@ def test_metrics_have_each_chunk_once_after_resume(whole, tmp_path, monkeypatch,
     metrics = tmp_path / "metrics.jsonl"
     text = metrics.read_text()
     third = json.dumps(rows(tmp_path)[-1] | {"chunk": 3, "world_steps": 320})
-    metrics.write_text({"ahead": text + third + "\n", "torn": text + third[:20], "gone": ""}[damage])
+    metrics.write_text(
+        {"ahead": text + third + "\n", "torn": text + third[:20], "gone": ""}[damage]
+    )
     train(tmp_path, resume=True)
     assert rows(tmp_path) == rows(whole[0])
 
@@ -170,7 +174,9 @@ def test_no_usable_checkpoint_is_an_error(tmp_path):
 def test_a_checkpoint_of_another_network_is_refused(whole, tmp_path):
     train(tmp_path)
     other = chain_trainer(capacity=1_000)
-    with pytest.raises(RunError, match=r"buffer.data.action is int32\[2, 500, 4\], not int32\[2, 250, 4\]"):
+    with pytest.raises(
+        RunError, match=r"buffer.data.action is int32\[2, 500, 4\], not int32\[2, 250, 4\]"
+    ):
         train(tmp_path, trainer=other, resume=True)
 
 

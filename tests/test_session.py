@@ -19,9 +19,7 @@ def _no_false_alarm():
 
 def advance(evaluate, num_iterations):
     return jax.jit(
-        partial(
-            session.advance, trainer=TRAINER, evaluate=evaluate, num_iterations=num_iterations
-        )
+        partial(session.advance, trainer=TRAINER, evaluate=evaluate, num_iterations=num_iterations)
     )
 
 

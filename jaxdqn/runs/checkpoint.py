@@ -4,9 +4,10 @@ import logging
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from jaxdqn.runs.errors import DAMAGED, RunError
@@ -14,6 +15,7 @@ from jaxdqn.runs.logs import Row, mean
 
 UNFINISHED = ".orbax-checkpoint-tmp"
 """In the name of a directory that Orbax is writing, or that we are deleting."""
+
 
 class Checkpoints:
     """The saved states of one run, each in a directory named by the chunk it was saved after.
@@ -29,8 +31,8 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._path = path.absolute()
         self._keep = keep
-        self._saving: ocp.AsyncResponse[None] | None = None
-        self._rows: list[Row] = []
+        self._saving: Any = None
+        self._rows: list[Any] = []
         self._path.mkdir(exist_ok=True)
         for left_by_a_crash in self._path.glob(f"*{UNFINISHED}*"):
             shutil.rmtree(left_by_a_crash)
@@ -50,9 +52,8 @@ class Checkpoints:
         """Begins to save `state`, whose leaves must all be `jax.Array`s, and the log's `rows` so far."""
         self._finish()
         self._rows = list(rows)
-        self._saving = ocp.save_async(
-            self._path / str(chunk), state, overwrite=True, custom_metadata={"rows": self._rows}
-        )
+        path, metadata = str(self._path / str(chunk)), cast(Any, {"rows": self._rows})
+        self._saving = ocp.save_async(path, state, overwrite=True, custom_metadata=metadata)
 
     def restore(self, template: Any) -> tuple[int, Any, list[Row]]:
         """The chunk, the state, shaped like `template`, and the rows of the newest usable save.
@@ -65,9 +66,9 @@ class Checkpoints:
         for chunk in reversed(chunks):
             path = self._path / str(chunk)
             try:
-                metadata = ocp.metadata(path)
+                metadata: Any = ocp.metadata(str(path))
                 _require_same_leaves(path, metadata.metadata, template)
-                state = ocp.load(path, template)
+                state = ocp.load(str(path), template)
                 return chunk, state, metadata.custom_metadata["rows"]
             except RunError:
                 raise
@@ -94,18 +95,21 @@ class Checkpoints:
 
 def save_policy(path: Path, params: Any) -> None:
     """Writes parameters alone, in place of those that were there."""
-    ocp.save(path.absolute(), params, overwrite=True)
+    ocp.save(str(path.absolute()), params, overwrite=True)
 
 
 def load_policy(path: Path, template: Any) -> Any:
     """Parameters shaped like `template`; raises `RunError` where they are missing or of another network."""
     try:
-        _require_same_leaves(path, ocp.metadata(path.absolute()).metadata, template)
-        return ocp.load(path.absolute(), template)
+        metadata: Any = ocp.metadata(str(path.absolute()))
+        _require_same_leaves(path, metadata.metadata, template)
+        return ocp.load(str(path.absolute()), template)
     except RunError:
         raise
     except Exception as error:
-        raise RunError(f"{path} holds no policy that can be read: {_line(error)}", DAMAGED) from None
+        raise RunError(
+            f"{path} holds no policy that can be read: {_line(error)}", DAMAGED
+        ) from None
 
 
 def _line(error: Exception) -> str:
@@ -131,7 +135,7 @@ def _leaves(tree: Any) -> dict[str, str]:
     """Name -> dtype and shape. Of a random key, those of its words: so Orbax stores it."""
 
     def describe(leaf: Any) -> str:
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jax.random.key_data(leaf)
         return f"{leaf.dtype}{list(leaf.shape)}"
 

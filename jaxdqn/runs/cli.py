@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
@@ -18,7 +18,7 @@ from jaxdqn.runs.errors import BAD_INPUT, RunError
 Args = TypeVar("Args")
 
 
-def main(args_type: type[Args], run: Callable[[Args], None]) -> None:
+def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
     """Parses the command line into `args_type`, runs, and exits; a mistake is one line on stderr."""
     try:
         run(parse(args_type, sys.argv[1:]))

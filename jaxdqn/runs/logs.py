@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tqdm
+from numpy.typing import ArrayLike
 from tensorboardX import SummaryWriter
 
 from jaxdqn.runs.directory import write_text
@@ -94,5 +95,5 @@ def _scalars(row: Row) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+def _numbers(values: ArrayLike) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in np.asarray(values)]

@@ -103,7 +103,10 @@ def train(
     """
     seconds = {"import": time.perf_counter() - runs.STARTED}
     started = time.perf_counter()
-    with stop_request() as stop, checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep) as saves:
+    with (
+        stop_request() as stop,
+        checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep) as saves,
+    ):
         init = jax.jit(population.each(partial(session.init, trainer=trainer)))
         sessions = init(population.keys(plan.seeds))
         programs = compile_chunks(trainer, evaluate, plan, sessions)

@@ -19,7 +19,7 @@ def configure(compilation_cache: bool = True) -> None:
     import jax
 
     jax.config.update("jax_default_matmul_precision", "float32")
-    if compilation_cache and not jax.config.jax_compilation_cache_dir:
+    if compilation_cache and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(caches / "jaxdqn"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
