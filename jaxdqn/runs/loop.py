@@ -83,7 +83,7 @@ class Result:
     policy_seed: int
     """The seed whose best parameters are in `policy/`."""
     seconds: dict[str, float]
-    """Of this process: `import` until `train` was called, `compile`, and `run`, looks and saves included."""
+    """Of this process: `import` until `train` was called, `compile`, and `run`, evaluations and saves included."""
 
 
 def train(
@@ -125,6 +125,7 @@ def train(
                 _require_finite(report, plan)
                 if plan.saves_after(chunk) or stop.requested:
                     saves.save(chunk, sessions, rows)
+        seconds["run"] = time.perf_counter() - started
         if rows:
             plots.curve(run_dir / "curve.png", rows)
         if chunk < plan.num_chunks:
@@ -134,7 +135,6 @@ def train(
     best = int(np.argmax(sessions.best_return))
     best_params = jax.tree.map(lambda leaf: leaf[best], sessions.best_params)
     checkpoint.save_policy(run_dir / "policy", best_params)
-    seconds["run"] = time.perf_counter() - started
     result = Result(
         seeds=list(plan.seeds),
         final_return=rows[-1]["greedy_return"],
