@@ -47,12 +47,12 @@ class Args:
     """Keep compiled programs in the user's cache folder."""
 
 
-def make_agent(name: str, num_actions: int):
+def make_agent(name: str, num_actions: int, features=FEATURES, obs_scale=OBS_SCALE):
     """The agent called `name`: a network and what its errors are measured against."""
     from jaxdqn import agents, networks, targets
 
-    mlp = networks.MLP(num_actions, FEATURES, OBS_SCALE)
-    dueling = networks.Dueling(num_actions, FEATURES, OBS_SCALE)
+    mlp = networks.MLP(num_actions, features, obs_scale)
+    dueling = networks.Dueling(num_actions, features, obs_scale)
     return {
         "dqn": lambda: agents.dqn(mlp),
         "double": lambda: agents.dqn(mlp, bootstrap=targets.double_q),
@@ -62,6 +62,7 @@ def make_agent(name: str, num_actions: int):
 
 def make_trainer(config: Config, env, agent, total_steps: int):
     """DQN by the numbers of `config`; learning rate and exploration fall over `total_steps`."""
+    import jax.numpy as jnp
     import optax
 
     from jaxdqn import replay, training
@@ -72,16 +73,19 @@ def make_trainer(config: Config, env, agent, total_steps: int):
         optax.clip_by_global_norm(config.max_grad_norm),
         optax.adam(learning_rate, eps=config.adam_epsilon),
     )
-    epsilon = optax.linear_schedule(
-        config.epsilon_start, config.epsilon_end, round(config.epsilon_decay_rate * total_steps)
-    )
+
+    def epsilon(world_steps):
+        progress = world_steps / jnp.maximum(config.epsilon_decay_rate * total_steps, 1.0)
+        fall = config.epsilon_start - config.epsilon_end
+        return config.epsilon_start - fall * jnp.minimum(progress, 1.0)
+
     memory = replay.uniform(config.capacity, config.batch_size, config.n_step)
     return training.dqn(config, env, agent, memory, optimizer, epsilon)
 
 
 def choices(args: Args) -> dict:
     """What makes a run this run; not where it is kept and what is said about it."""
-    chosen = dataclasses.asdict(args)
+    chosen = dataclasses.asdict(args) | {"env": ENV, "features": FEATURES, "obs_scale": OBS_SCALE}
     for name in ("run_dir", "resume", "quiet", "compilation_cache"):
         del chosen[name]
     return chosen
@@ -100,6 +104,7 @@ def main(args: Args) -> None:
     from jaxdqn.runs import platform
 
     platform.configure(args.compilation_cache)
+    platform.warn_of_lost_accelerator()
     import jax
 
     from jaxdqn import envs, evaluation, policies
@@ -122,7 +127,8 @@ def main(args: Args) -> None:
         return evaluation.evaluate(key, params, eval_env, policy)
 
     result, params = loop.train(trainer, evaluate, plan, run_dir, args.resume, args.quiet)
-    film = render.episode(jax.random.key(0), params, envs.from_gymnax(ENV, 1), policy)
+    film_key = jax.random.fold_in(jax.random.key(args.seed), 1)
+    film = render.episode(film_key, params, envs.from_gymnax(ENV, 1), policy)
     render.gif(run_dir / "policy.gif", film)
     outcomes = zip(result.seeds, result.final_return, result.best_return, strict=True)
     for seed, final, best in outcomes:

@@ -53,6 +53,7 @@ def play_gymnasium(policy, params, episodes: int, seed: int) -> list[float] | No
 def main(args: Args) -> None:
     """Loads, plays twice, prints both means with their spread, films."""
     check_at_least("episodes", args.episodes, 1)
+    check_at_least("seed", args.seed, 0)
     from jaxdqn.runs import platform
 
     platform.configure()
@@ -64,10 +65,12 @@ def main(args: Args) -> None:
     from jaxdqn.runs import checkpoint, directory, render
 
     choices = directory.read_config(args.run_dir)["choices"]
-    env = envs.from_gymnax(cartpole.ENV, args.episodes)
-    agent = cartpole.make_agent(choices["agent"], env.num_actions)
-    reset_key, play_key, film_key = jax.random.split(jax.random.key(args.seed), 3)
-    template = agent.init(reset_key, env.reset(reset_key)[1])
+    env = envs.from_gymnax(choices["env"], args.episodes)
+    agent = cartpole.make_agent(
+        choices["agent"], env.num_actions, choices["features"], tuple(choices["obs_scale"])
+    )
+    init_key, reset_key, play_key, film_key = jax.random.split(jax.random.key(args.seed), 4)
+    template = agent.init(init_key, env.reset(reset_key)[1])
     params = checkpoint.load_policy(args.run_dir / "policy", template)
     policy = policies.greedy(agent.q_values)
 
@@ -85,7 +88,7 @@ def main(args: Args) -> None:
             f"{name}: return {mean:.1f} ± {spread:.1f} (mean ± standard deviation "
             f"of {args.episodes} episodes), worst {worst:.0f}"
         )
-    film = render.episode(film_key, params, envs.from_gymnax(cartpole.ENV, 1), policy)
+    film = render.episode(film_key, params, envs.from_gymnax(choices["env"], 1), policy)
     render.gif(args.run_dir / "policy.gif", film)
     print(f"Look at {args.run_dir / 'policy.gif'}.")
 

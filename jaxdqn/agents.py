@@ -7,10 +7,8 @@ import jax
 import optax
 
 from jaxdqn import targets
+from jaxdqn.networks import Params
 from jaxdqn.transition import Transition
-
-Params = Any
-"""A pytree of arrays."""
 
 
 class Agent(NamedTuple):

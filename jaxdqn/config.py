@@ -1,4 +1,4 @@
-"""Which numbers does training read? Plain Python: importing this starts nothing."""
+"""Which numbers describe a training? Plain Python: importing this starts nothing."""
 
 from dataclasses import dataclass, fields
 
@@ -13,8 +13,13 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """Integers fix shapes and loop lengths; floats may be traced, so that a sweep over them is one program."""
+    """The defaults are those of `experiments/cartpole.py`.
 
+    Integers fix shapes and loop lengths; floats may be traced, so that a sweep over
+    them is one program.
+    """
+
+    # Read by `training.dqn` and the replay.
     num_envs: int = 8
     """Worlds stepped together (N)."""
     num_steps: int = 1
@@ -31,16 +36,17 @@ class Config:
     """Steps of reward in a target before it bootstraps (n)."""
     gamma: float = 0.995
     """Discount per world step, in [0, 1]."""
+    target_period: int = 25
+    """Updates between two changes of the target network."""
+    target_rate: float = 1.0
+    """Fraction of the way the target network then moves, in (0, 1]; 1 copies."""
+    # Read by who makes the optimizer and the schedule of exploration.
     learning_rate: float = 2.3e-3
     """Adam's step size at the start, falling linearly to 0 at the end; above 0."""
     adam_epsilon: float = 1e-4
     """Added to Adam's denominator; above 0."""
     max_grad_norm: float = 10.0
     """Global norm that gradients are clipped to; above 0."""
-    target_period: int = 25
-    """Updates between two changes of the target network."""
-    target_rate: float = 1.0
-    """Fraction of the way the target network then moves, in (0, 1]; 1 copies."""
     epsilon_start: float = 1.0
     """Probability of a random action at the start, in [0, 1]."""
     epsilon_end: float = 0.02
@@ -64,31 +70,36 @@ def check(config: Config, total_steps: int) -> None:
 
     Looks at Python numbers only: what is traced cannot be checked.
     """
-    for field in fields(config):
-        if field.type is int:
-            check_at_least(field.name, getattr(config, field.name), 1)
+    check_shapes(config, config.num_envs)
     for name in ("learning_rate", "adam_epsilon", "max_grad_norm"):
         _require(config, name, lambda x: 0 < x < float("inf"), "must be above 0 and finite.")
     for name in ("gamma", "epsilon_start", "epsilon_end", "epsilon_decay_rate"):
         _require(config, name, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
     _require(config, "target_rate", lambda x: 0 < x <= 1, "must lie in (0, 1].")
+    if num_iterations(config, total_steps) < 1:
+        least = config.warmup_steps + iteration_steps(config)
+        rule = f"must hold the warm-up and one iteration, at least {least}."
+        raise ConfigError("steps", total_steps, rule)
 
-    num_envs, rows = config.num_envs, config.capacity // config.num_envs
+
+def check_shapes(config: Config, num_envs: int) -> None:
+    """Raises `ConfigError` unless the integers fit each other and worlds of `num_envs`."""
+    for field in fields(config):
+        if field.type is int:
+            check_at_least(field.name, getattr(config, field.name), 1)
+    if config.num_envs != num_envs:
+        raise ConfigError("num_envs", config.num_envs, f"must be that of the env ({num_envs}).")
     for name in ("warmup_steps", "capacity"):
         value = getattr(config, name)
         if value % num_envs:
-            rule = f"must be a multiple of num_envs ({num_envs})."
-            raise ConfigError(name, value, rule)
+            raise ConfigError(name, value, f"must be a multiple of num_envs ({num_envs}).")
+    rows = config.capacity // num_envs
     if rows < config.num_steps:
         rule = f"must hold one rollout, num_envs * num_steps ({iteration_steps(config)})."
         raise ConfigError("capacity", config.capacity, rule)
     if rows < config.n_step:
         rule = f"must hold num_envs * n_step ({num_envs * config.n_step})."
         raise ConfigError("capacity", config.capacity, rule)
-    if num_iterations(config, total_steps) < 1:
-        least = config.warmup_steps + iteration_steps(config)
-        rule = f"must hold the warm-up and one iteration, at least {least}."
-        raise ConfigError("steps", total_steps, rule)
 
 
 def check_at_least(option: str, value: int, least: int) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdqn.agents import Params
 from jaxdqn.envs import Env
+from jaxdqn.networks import Params
 from jaxdqn.policies import Policy
 
 

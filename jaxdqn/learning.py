@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdqn.agents import Agent, Params
+from jaxdqn.agents import Agent
+from jaxdqn.networks import Params
 from jaxdqn.replay import Sample
 
 TargetUpdate = Callable[[Params, Params, jax.Array], Params]

@@ -1,10 +1,14 @@
 """How does an observation become action values? Flax modules `obs [..., F] -> q [..., A]`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+Params = Any
+"""A pytree of arrays, as `init` makes it and `apply` takes it."""
 
 
 class Torso(nn.Module):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxdqn.agents import Params
+from jaxdqn.networks import Params
 
 QValues = Callable[[Params, jax.Array], jax.Array]
 Policy = Callable[[jax.Array, Params, jax.Array], jax.Array]

@@ -9,6 +9,9 @@ import jax.numpy as jnp
 from jaxdqn import returns
 from jaxdqn.transition import Transition
 
+MAX_ROWS = 2**23
+"""What a draw of `sample` can tell apart."""
+
 
 class Sample(NamedTuple):
     """What one update learns from."""
@@ -82,7 +85,8 @@ def sample(key: jax.Array, buffer: Buffer, batch_size: int, n_step: int) -> Tran
     and an empty one yields zeros. `training.dqn` fills it before the first draw.
     """
     num_envs = buffer.data.reward.shape[1]
-    # Half the cost of `randint`, and without bias below 2^23 rows and worlds.
+    # A third of the cost of `randint`. `uniform` knows 2^23 values, so of R rows some are
+    # drawn more often than others by at most R / 2^23: 0.1 % of the default's 6,250.
     draw = jax.random.uniform(key, (2, batch_size))
     start = (draw[0] * buffer.filled_rows).astype(jnp.int32)
     world = (draw[1] * num_envs).astype(jnp.int32)
@@ -119,6 +123,10 @@ def uniform(capacity: int, batch_size: int, n_step: int = 1) -> Replay:
         if capacity % num_envs or capacity < num_envs:
             raise ValueError(
                 f"capacity ({capacity}) must be a positive multiple of the worlds ({num_envs})."
+            )
+        if capacity // num_envs > MAX_ROWS:
+            raise ValueError(
+                f"capacity ({capacity}) must be at most {MAX_ROWS} rows of {num_envs}."
             )
         return init(example, capacity // num_envs)
 

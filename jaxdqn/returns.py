@@ -22,7 +22,8 @@ def n_step(reward: jax.Array, discount: jax.Array, stop: jax.Array) -> NStep:
 
     The step that stops is still counted: its reward was received, and its
     `discount` says whether anything follows (0 if terminated, γ if truncated).
-    Sutton & Barto (2018), section 7.1.
+    Sutton & Barto (2018), section 7.1; uncorrected for actions that the greedy policy
+    would not take, as in Rainbow, arXiv:1710.02298.
     """
     total, weight = reward[0], discount[0]
     going, last = ~stop[0], jnp.zeros(reward.shape[1:], jnp.int32)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdqn import training
-from jaxdqn.agents import Params
+from jaxdqn.networks import Params
 from jaxdqn.training import Metrics, Trainer
 
 Evaluate = Callable[[jax.Array, Params], jax.Array]
@@ -34,15 +34,15 @@ class Report(NamedTuple):
     """`[K]`."""
     greedy_return: jax.Array
     """`[]`, mean over the evaluation's episodes."""
-    num_updates: jax.Array
-    """`[]` int32, gradient steps so far."""
+    finite: jax.Array
+    """`[]` bool, whether every parameter is a number still: the last update's loss cannot tell."""
 
 
 def init(key: jax.Array, trainer: Trainer) -> Session:
     """A session before its first chunk."""
     train_key, evaluation_key = jax.random.split(key)
     state = trainer.init(train_key)
-    best_params = jax.tree.map(jnp.copy, state.learner.params)
+    best_params = jax.tree.map(jnp.copy, trainer.params(state))
     return Session(state, evaluation_key, best_params, jnp.float32(-jnp.inf))
 
 
@@ -51,13 +51,14 @@ def advance(
 ) -> tuple[Session, Report]:
     """Trains for `num_iterations` and evaluates. Pure: jit it and donate the session."""
     state, metrics = training.run(trainer, session.state, num_iterations)
-    params = state.learner.params
-    key = jax.random.fold_in(session.evaluation_key, state.world_steps)
+    params = trainer.params(state)
+    key = jax.random.fold_in(session.evaluation_key, metrics.world_steps[-1])
     greedy_return = jnp.mean(evaluate(key, params))
     better = greedy_return >= session.best_return
     best_params = jax.tree.map(
         lambda new, old: jnp.where(better, new, old), params, session.best_params
     )
     best_return = jnp.where(better, greedy_return, session.best_return)
-    report = Report(metrics, greedy_return, state.learner.num_updates)
+    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
+    report = Report(metrics, greedy_return, finite)
     return Session(state, session.evaluation_key, best_params, best_return), report

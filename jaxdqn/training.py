@@ -9,9 +9,10 @@ import optax
 
 from jaxdqn import learning, policies, rollout
 from jaxdqn.agents import Agent
-from jaxdqn.config import Config, iteration_steps
+from jaxdqn.config import Config, check_shapes, iteration_steps
 from jaxdqn.envs import Env
 from jaxdqn.learning import Learner
+from jaxdqn.networks import Params
 from jaxdqn.replay import Replay
 from jaxdqn.rollout import Actor
 
@@ -34,6 +35,8 @@ class Metrics(NamedTuple):
 
     world_steps: jax.Array
     """`[]` int32, taken by its end."""
+    num_updates: jax.Array
+    """`[]` int32, gradient steps taken by its end."""
     loss: jax.Array
     """`[]`, mean over the updates."""
     epsilon: jax.Array
@@ -51,6 +54,8 @@ class Trainer(NamedTuple):
     """`(key) -> state`."""
     step: Callable[[Any], tuple[Any, Metrics]]
     """`(state) -> (state, metrics)`: one iteration."""
+    params: Callable[[Any], Params]
+    """`(state) -> params`: what a policy would act by."""
 
 
 def dqn(
@@ -63,14 +68,22 @@ def dqn(
 ) -> Trainer:
     """Deep Q-learning from replay: each iteration is T steps in N worlds, then U updates.
 
-    `epsilon` maps world steps taken to the probability of a random action.
+    `epsilon` maps world steps taken to the probability of a random action. Raises
+    `ConfigError` where numbers and worlds do not fit, `ValueError` where agent and worlds do not.
     """
+    check_shapes(config, env.num_envs)
     update_target = learning.target_update(config.target_period, config.target_rate)
 
     def init(key: jax.Array) -> TrainState:
         params_key, reset_key, warmup_key, run_key = jax.random.split(key, 4)
         actor = rollout.init(reset_key, env)
         learner = learning.init(params_key, actor.obs, agent, optimizer)
+        q = jax.eval_shape(agent.q_values, learner.params, actor.obs)
+        if q.shape != (env.num_envs, env.num_actions):
+            raise ValueError(
+                f"q_values ({q.shape}) must have a value for each world and action "
+                f"({env.num_envs}, {env.num_actions}); observations are {actor.obs.shape}."
+            )
         actor, transitions, _ = rollout.collect(
             warmup_key,
             learner.params,
@@ -113,6 +126,7 @@ def dqn(
         world_steps = state.world_steps + iteration_steps(config)
         metrics = Metrics(
             world_steps=world_steps,
+            num_updates=learner.num_updates,
             loss=jnp.mean(loss),
             epsilon=epsilon_now,
             num_episodes=jnp.sum(finished),
@@ -120,7 +134,7 @@ def dqn(
         )
         return TrainState(learner, buffer, actor, world_steps, run_key), metrics
 
-    return Trainer(init, step)
+    return Trainer(init, step, params=lambda state: state.learner.params)
 
 
 def run(trainer: Trainer, state: Any, num_iterations: int) -> tuple[Any, Metrics]:

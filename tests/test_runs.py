@@ -63,7 +63,7 @@ def rows(run_dir):
 
 
 def test_a_plan_counts_its_chunks_and_their_lengths():
-    plan = loop.Plan(seeds=[0], config=CONFIG, total_steps=300, chunk_steps=80)
+    plan = loop.Plan([0], CONFIG, total_steps=300, chunk_steps=80, save_period=2)
     # (300 - 80) / 8 = 27 whole iterations: 10, 10 and 7.
     assert (plan.num_iterations, plan.num_chunks) == (27, 3)
     assert [plan.length(chunk) for chunk in (1, 2, 3)] == [10, 10, 7]
@@ -78,7 +78,7 @@ def test_a_plan_counts_its_chunks_and_their_lengths():
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused(choice, message):
     with pytest.raises(ConfigError, match=message):
-        loop.check(loop.Plan([0], CONFIG, 320, **choice))
+        loop.check(loop.Plan([0], CONFIG, 320, **{"chunk_steps": 80, "save_period": 2} | choice))
 
 
 def test_the_run_directory_holds_what_the_readme_says(whole):
@@ -117,7 +117,7 @@ def test_the_policy_is_the_best_seeds_best(whole):
 def test_stopped_and_resumed_is_never_stopped(whole, tmp_path, monkeypatch, chunk, signal_number):
     with monkeypatch.context() as patch:
         interrupt_after(patch, chunk, signal_number)
-        with pytest.raises(Interrupted, match=rf"{80 + 80 * chunk} world steps.*--resume") as stop:
+        with pytest.raises(Interrupted, match=rf"saved at {80 + 80 * chunk} world steps") as stop:
             train(tmp_path)
     assert stop.value.exit_code == 128 + signal_number
     assert len(rows(tmp_path)) == chunk
@@ -127,8 +127,10 @@ def test_stopped_and_resumed_is_never_stopped(whole, tmp_path, monkeypatch, chun
     assert equal(params, other_params) and result.final_return == undisturbed.final_return
 
 
-def test_signals_are_given_back_after_the_run(whole):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def test_signals_are_given_back_after_the_run(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    train(tmp_path)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 @pytest.mark.parametrize("damage", ["ahead", "torn", "gone"])
@@ -145,6 +147,46 @@ def test_metrics_have_each_chunk_once_after_resume(whole, tmp_path, monkeypatch,
     )
     train(tmp_path, resume=True)
     assert rows(tmp_path) == rows(whole[0])
+
+
+def test_resumed_before_anything_was_saved_it_starts_afresh(whole, tmp_path):
+    train(tmp_path, resume=True)
+    assert rows(tmp_path) == rows(whole[0])
+
+
+def test_a_signal_before_the_first_chunk_is_answered_after_it(whole, tmp_path, monkeypatch):
+    """So that there is something to go on with."""
+
+    def compile_and_interrupt(*args, compile_chunks=loop.compile_chunks):
+        os.kill(os.getpid(), signal.SIGINT)
+        return compile_chunks(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "compile_chunks", compile_and_interrupt)
+        with pytest.raises(Interrupted, match="saved at 160 world steps"):
+            train(tmp_path)
+    train(tmp_path, resume=True)
+    assert rows(tmp_path) == rows(whole[0])
+
+
+def test_a_save_ahead_of_the_log_is_left_alone(tmp_path):
+    (tmp_path / "7").mkdir()
+    with checkpoint.Checkpoints(tmp_path, 2, loop.score) as saves:
+        saves.save(3, {"x": jnp.arange(3)}, [{"chunk": 3, "greedy_return": [1.0]}])
+    assert saves.chunks() == [3, 7]
+
+
+def test_parameters_lost_in_the_last_update_are_noticed(tmp_path):
+    """Its loss was finite: it is that before the step."""
+
+    def step(state):
+        state, metrics = TRAINER.step(state)
+        last = metrics.world_steps == 320
+        params = jax.tree.map(lambda x: jnp.where(last, jnp.nan, x), state.learner.params)
+        return state._replace(learner=state.learner._replace(params=params)), metrics
+
+    with pytest.raises(RunError, match="no longer finite at world step 320"):
+        train(tmp_path, trainer=TRAINER._replace(step=step))
 
 
 def test_a_finished_run_resumed_is_finished(whole, tmp_path):
@@ -166,6 +208,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(whole, tmp_path,
 
 
 def test_no_usable_checkpoint_is_an_error(tmp_path):
+    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
     with pytest.raises(RunError, match="holds no usable checkpoint") as error:
         train(tmp_path, resume=True)
     assert error.value.exit_code == DAMAGED
@@ -187,17 +230,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before
         return state, metrics._replace(loss=jnp.where(broken, jnp.nan, metrics.loss))
 
     plan = loop.Plan([5], CONFIG, total_steps=320, chunk_steps=80, save_period=1)
-    with pytest.raises(RunError, match="loss of seed 5 became nan at world step 272") as error:
+    with pytest.raises(
+        RunError, match="loss of seed 5 is no longer finite at world step 272"
+    ) as error:
         train(tmp_path, plan, TRAINER._replace(step=step))
     assert error.value.exit_code == DIVERGED
-    with checkpoint.Checkpoints(tmp_path / "checkpoints", keep=3) as saves:
+    with checkpoint.Checkpoints(tmp_path / "checkpoints", 3, loop.score) as saves:
         assert saves.chunks() == [1, 2]
     assert rows(tmp_path)[-1]["loss"] == [None]
 
 
 def test_only_the_last_saves_and_the_best_are_kept(tmp_path):
     state, rows = {"x": jnp.arange(3)}, []
-    with checkpoint.Checkpoints(tmp_path, keep=2) as saves:
+    with checkpoint.Checkpoints(tmp_path, 2, loop.score) as saves:
         for chunk, value in enumerate([1.0, 9.0, 3.0, 4.0, 5.0], start=1):
             rows.append({"chunk": chunk, "greedy_return": [value, None]})
             saves.save(chunk, state, rows)

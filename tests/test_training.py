@@ -11,22 +11,22 @@ import pytest
 from worlds import LENGTH, chain
 
 from jaxdqn import agents, networks, population, replay, training
-from jaxdqn.config import Config
+from jaxdqn.config import Config, ConfigError
 
 GAMMA = 0.9
 
 
-def chain_trainer(n_step=1, num_steps=2, num_updates=2, capacity=2_000, epsilon=1.0, time_limit=3):
+def chain_trainer(n_step=1, capacity=2_000, gamma=GAMMA, epsilon=1.0, time_limit=3):
     """A linear network on one-hot positions: a table in all but name."""
     config = Config(
         num_envs=4,
-        num_steps=num_steps,
-        num_updates=num_updates,
+        num_steps=2,
+        num_updates=2,
         batch_size=32,
         capacity=capacity,
         warmup_steps=80,
         n_step=n_step,
-        gamma=GAMMA,
+        gamma=gamma,
         target_period=10,
     )
     return training.dqn(
@@ -147,6 +147,67 @@ def test_learns_the_known_values_whatever_the_clock_does(time_limit):
     value = GAMMA ** np.arange(LENGTH - 1, -1, -1)
     left = GAMMA * value[[0, 0, 1, 2, 3]]
     np.testing.assert_allclose(q, np.stack([left, value], -1), atol=0.02)
+
+
+def test_the_updates_of_an_iteration_draw_each_its_own_batch():
+    """If they shared a key, two updates from one state would see the same errors."""
+    seen = []
+
+    def record(key, buffer):
+        sample = replay.sample(key, buffer, 32, 1)
+        jax.debug.callback(lambda reward: seen.append(np.asarray(reward)), sample.obs)
+        return replay.Sample(sample, jnp.ones(32), ())
+
+    memory = replay.uniform(2_000, 32)._replace(sample=record)
+    trainer = training.dqn(
+        Config(num_envs=4, num_updates=4, warmup_steps=80, capacity=2_000),
+        chain(4),
+        agents.dqn(networks.MLP(2, features=())),
+        memory,
+        optax.sgd(0.1),
+        lambda world_steps: jnp.float32(1.0),
+    )
+    jax.block_until_ready(jax.jit(lambda key: trainer.step(trainer.init(key)))(jax.random.key(0)))
+    jax.effects_barrier()
+    assert len(seen) == 4 and len({batch.tobytes() for batch in seen}) == 4
+
+
+def test_floats_may_be_traced():
+    """A sweep over γ and the exploration rate as one program equals each training alone."""
+
+    def final_loss(gamma, epsilon):
+        trainer = chain_trainer(gamma=gamma, epsilon=epsilon)
+        return training.run(trainer, trainer.init(jax.random.key(0)), 20)[1].loss[-1]
+
+    gammas, epsilons = jnp.array([0.5, 0.9]), jnp.array([0.3, 1.0])
+    swept = jax.jit(jax.vmap(final_loss))(gammas, epsilons)
+    alone = [jax.jit(final_loss)(g, e) for g, e in zip(gammas, epsilons, strict=True)]
+    np.testing.assert_allclose(swept, alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"num_envs": 2}, r"num_envs \(2\) must be that of the env \(4\)"),
+        ({"warmup_steps": 42}, r"warmup_steps \(42\) must be a multiple of num_envs \(4\)"),
+        ({"capacity": 4, "num_steps": 2}, r"capacity \(4\) must hold one rollout"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused_when_it_is_built(choice, message):
+    config = Config(**{"num_envs": 4, "capacity": 400, "warmup_steps": 80, "n_step": 1} | choice)
+    agent = agents.dqn(networks.MLP(2, features=()))
+    memory = replay.uniform(config.capacity, 8)
+    with pytest.raises(ConfigError, match=message):
+        training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
+
+
+def test_a_network_that_does_not_fit_the_worlds_is_refused():
+    config = Config(num_envs=4, capacity=400, warmup_steps=80)
+    agent = agents.dqn(networks.MLP(3, features=()))
+    memory = replay.uniform(config.capacity, 8)
+    trainer = training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
+    with pytest.raises(ValueError, match=r"q_values \(\(4, 3\)\) must have a value for each"):
+        trainer.init(jax.random.key(0))
 
 
 def ring_sized_work(compiled, num_rows):

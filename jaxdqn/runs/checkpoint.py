@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from jaxdqn.runs.errors import DAMAGED, RunError
-from jaxdqn.runs.logs import Row, mean
+from jaxdqn.runs.logs import Row
 
 UNFINISHED = ".orbax-checkpoint-tmp"
 """In the name of a directory that Orbax is writing, or that we are deleting."""
@@ -26,11 +27,13 @@ class Checkpoints:
     when any one of them is damaged.)
     """
 
-    def __init__(self, path: Path, keep: int) -> None:
+    def __init__(self, path: Path, keep: int, score: Callable[[Row], float]) -> None:
+        """`score(row)` says how good the state was whose chunk that row of the log tells about."""
         # Orbax logs what we say ourselves, in tens of lines.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._path = path.absolute()
         self._keep = keep
+        self._score = score
         self._saving: Any = None
         self._rows: list[Any] = []
         self._path.mkdir(exist_ok=True)
@@ -83,9 +86,10 @@ class Checkpoints:
             return
         self._saving.result()
         self._saving = None
-        value = {row["chunk"]: mean(row["greedy_return"]) for row in self._rows}
-        chunks = self.chunks()
-        kept = {*chunks[-self._keep :], max(chunks, key=lambda chunk: (value[chunk], chunk))}
+        score = {row["chunk"]: self._score(row) for row in self._rows}
+        # One ahead of the log was passed over by `restore`; it is not ours to judge.
+        chunks = [chunk for chunk in self.chunks() if chunk in score]
+        kept = {*chunks[-self._keep :], max(chunks, key=lambda chunk: (score[chunk], chunk))}
         for chunk in set(chunks) - kept:
             # Renamed first: half of a directory must not look like a whole one.
             doomed = self._path / f"{chunk}{UNFINISHED}"

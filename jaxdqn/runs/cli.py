@@ -5,6 +5,7 @@ import dataclasses
 import io
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxdqn.config import ConfigError
-from jaxdqn.runs.errors import BAD_INPUT, RunError
+from jaxdqn.runs.errors import BAD_INPUT, Interrupted, RunError
 
 Args = TypeVar("Args")
 
@@ -26,8 +27,12 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         own = {field.name for field in dataclasses.fields(args_type)}
         option = error.option if error.option in own else f"config.{error.option}"
         _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT)
+    except Interrupted as stop:
+        _exit(f"{stop}. Go on with: {resume_command(stop.run_dir)}", stop.exit_code)
     except RunError as error:
         _exit(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _exit("SIGINT: stopped outside of training.", 128 + signal.SIGINT)
 
 
 def parse(args_type: type[Args], words: Sequence[str]) -> Args:

@@ -1,11 +1,14 @@
 """Where does a run live, and is it the run that was asked for?"""
 
+import contextlib
 import datetime
+import itertools
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,10 +27,12 @@ def claim(path: Path | None, parent: Path, choices: Mapping[str, Any], resume: b
     if resume:
         if path is None:
             raise RunError("--resume (True) needs --run-dir, the directory to go on in.")
-        _compare(path, read_config(path)["choices"], _plain(choices))
+        saved = read_config(path)
+        _compare(path, saved["choices"], _plain(choices))
+        _warn_of_other_versions(saved["versions"], _versions())
         return path
-    path = _create(path or _new_name(parent))
     config = {"choices": choices, "versions": _versions(), "git": _git_revision()}
+    path = _create_new(parent) if path is None else _occupy(path)
     write_json(path / "config.json", config)
     return path
 
@@ -54,25 +59,34 @@ def write_text(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-def _new_name(parent: Path) -> Path:
+def _create_new(parent: Path) -> Path:
     name = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    taken = (parent / f"{name}{suffix}" for suffix in ("", *(f"_{i}" for i in range(2, 1000))))
-    return next(path for path in taken if not path.exists())
+    for number in itertools.count(1):
+        path = parent / (name if number == 1 else f"{name}_{number}")
+        with _refusals(path), contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return path
+    raise AssertionError("counting never ends")
 
 
-def _create(path: Path) -> Path:
-    try:
+def _occupy(path: Path) -> Path:
+    with _refusals(path):
         path.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.iterdir())
+        if any(path.iterdir()):
+            rule = "must be new or empty; it holds other files. Add --resume to go on with a run."
+            raise RunError(f"--run-dir ({path}) {rule}")
+        # Whoever else wants it now finds it taken.
+        (path / "config.json").open("x").close()
+    return path
+
+
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = f"{error.strerror}: {error.filename}"
         raise RunError(f"--run-dir ({path}) must be writable; {reason}.") from None
-    if occupied:
-        rule = "must be new or empty; it holds other files. Add --resume to go on with a run."
-        raise RunError(f"--run-dir ({path}) {rule}")
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise RunError(f"--run-dir ({path}) must be writable; permission denied.")
-    return path
 
 
 def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -84,6 +98,15 @@ def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> 
     ]
     if differences:
         raise RunError(f"{', '.join(differences)}, as in the run at {path}.")
+
+
+def _warn_of_other_versions(saved: Mapping[str, str], here: Mapping[str, str]) -> None:
+    others = [f"{name} {saved.get(name)}" for name in sorted(here) if saved.get(name) != here[name]]
+    if others:
+        print(
+            f"warning: the run began with {', '.join(others)}; it will not be equal to the bit.",
+            file=sys.stderr,
+        )
 
 
 def _flatten(choices: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

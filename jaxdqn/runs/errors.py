@@ -1,6 +1,7 @@
 """What ends a run early? One line for a person, and an exit code for a machine."""
 
 import signal
+from pathlib import Path
 
 BAD_INPUT = 2
 DIVERGED = 3
@@ -16,11 +17,13 @@ class RunError(Exception):
 
 
 class Interrupted(RunError):
-    """A signal asked the run to stop, and it did, after saving; exits with 128 + the signal's number."""
+    """A signal asked the run in `run_dir` to stop, and it did, after saving.
 
-    def __init__(self, signal_number: int, world_steps: int, resume_command: str) -> None:
+    Exits with 128 + the signal's number.
+    """
+
+    def __init__(self, signal_number: int, world_steps: int, run_dir: Path) -> None:
         name = signal.Signals(signal_number).name
-        super().__init__(
-            f"{name}: stopped and saved at {world_steps:,} world steps. Go on with: {resume_command}",
-            exit_code=128 + signal_number,
-        )
+        message = f"{name}: stopped and saved at {world_steps:,} world steps"
+        super().__init__(message, exit_code=128 + signal_number)
+        self.run_dir = run_dir

@@ -29,7 +29,7 @@ def row(chunk: int, report: Report) -> Row:
     return {
         "chunk": chunk,
         "world_steps": int(metrics.world_steps[0, -1]),
-        "updates": int(report.num_updates[0]),
+        "updates": int(metrics.num_updates[0, -1]),
         "epsilon": float(metrics.epsilon[0, -1]),
         "loss": _numbers(np.mean(metrics.loss, axis=1)),
         "train_return": _numbers(train_return),

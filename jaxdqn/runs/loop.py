@@ -13,7 +13,6 @@ import numpy as np
 from jaxdqn import population, runs, session
 from jaxdqn.config import Config, ConfigError, check_at_least, iteration_steps, num_iterations
 from jaxdqn.runs import checkpoint, logs, plots
-from jaxdqn.runs.cli import resume_command
 from jaxdqn.runs.directory import write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.signals import stop_request
@@ -29,9 +28,9 @@ class Plan:
     config: Config
     total_steps: int
     """World steps of one seed, warm-up included; what does not fill an iteration is left out."""
-    chunk_steps: int = 1_000
+    chunk_steps: int
     """World steps between two looks; the last chunk may be shorter."""
-    save_period: int = 10
+    save_period: int
     """Chunks between two saves; the last chunk is always saved."""
     keep: int = 3
     """Saves kept, besides the best one."""
@@ -105,36 +104,36 @@ def train(
     started = time.perf_counter()
     with (
         stop_request() as stop,
-        checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep) as saves,
+        checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as saves,
     ):
         init = jax.jit(population.each(partial(session.init, trainer=trainer)))
-        sessions = init(population.keys(plan.seeds))
+        sessions, chunk, rows = init(population.keys(plan.seeds)), 0, []
+        if resume and saves.chunks():
+            chunk, sessions, rows = saves.restore(sessions)
         programs = compile_chunks(trainer, evaluate, plan, sessions)
         seconds["compile"] = time.perf_counter() - started
-        started = time.perf_counter()
 
-        chunk, rows = 0, []
-        if resume:
-            chunk, sessions, rows = saves.restore(sessions)
+        started = time.perf_counter()
+        stopping = False
         with logs.Log(run_dir, rows, plan.total_steps, quiet) as log:
-            while chunk < plan.num_chunks and not stop.requested:
+            while chunk < plan.num_chunks and not stopping:
                 chunk += 1
                 sessions, report = programs[plan.length(chunk)](sessions)
                 report = jax.device_get(report)
                 log.write(logs.row(chunk, report))
                 _require_finite(report, plan)
-                if plan.saves_after(chunk) or stop.requested:
+                # Asked once: what stops here must be what was saved here.
+                stopping = stop.requested
+                if plan.saves_after(chunk) or stopping:
                     saves.save(chunk, sessions, rows)
         seconds["run"] = time.perf_counter() - started
-        if rows:
-            plots.curve(run_dir / "curve.png", rows)
-        if chunk < plan.num_chunks:
-            steps = rows[-1]["world_steps"] if rows else 0
-            raise Interrupted(stop.signal_number, steps, resume_command(run_dir))
 
     best = int(np.argmax(sessions.best_return))
     best_params = jax.tree.map(lambda leaf: leaf[best], sessions.best_params)
     checkpoint.save_policy(run_dir / "policy", best_params)
+    plots.curve(run_dir / "curve.png", rows)
+    if chunk < plan.num_chunks:
+        raise Interrupted(stop.signal_number, rows[-1]["world_steps"], run_dir)
     result = Result(
         seeds=list(plan.seeds),
         final_return=rows[-1]["greedy_return"],
@@ -163,14 +162,21 @@ def compile_chunks(
     return programs
 
 
+def score(row: logs.Row) -> float:
+    """By which the best save is the best: the mean over the seeds."""
+    return logs.mean(row["greedy_return"])
+
+
 def _require_finite(report: Report, plan: Plan) -> None:
-    seed, iteration = np.nonzero(~np.isfinite(report.metrics.loss))
-    if seed.size:
-        first = int(np.argmin(iteration))
-        loss = report.metrics.loss[seed[first], iteration[first]]
-        world_step = report.metrics.world_steps[seed[first], iteration[first]]
+    finite = np.isfinite(report.metrics.loss)
+    # An update's loss is that before its step: parameters may be lost after the last.
+    finite[:, -1] &= report.finite
+    if not finite.all():
+        iteration = int(np.argmin(finite.all(axis=0)))
+        seed = int(np.argmin(finite[:, iteration]))
         raise RunError(
-            f"the loss of seed {plan.seeds[seed[first]]} became {loss} at world step {world_step}; "
-            "the checkpoint before is kept. Try a smaller --config.learning-rate.",
+            f"the loss of seed {plan.seeds[seed]} is no longer finite at world step "
+            f"{report.metrics.world_steps[seed, iteration]:,}. What was saved before is kept; "
+            "begin a new run with a smaller learning rate.",
             DIVERGED,
         )

@@ -7,13 +7,14 @@ from pathlib import Path
 
 
 def configure(compilation_cache: bool = True) -> None:
-    """Call before anything touches JAX' backend. What the environment already sets is left alone.
+    """Call before anything touches JAX' backend.
 
     - One host thread: handing matrices this small to a pool costs more than it
       gains (an iteration of the default run: 190 µs on one thread, 270 on two).
     - Full float32 products: by default a TPU rounds their inputs to bfloat16 and a
       recent GPU to tf32, fine for large networks, not for one of 64 units.
-    - A persistent compilation cache in the user's cache folder, unless switched off.
+    - A persistent compilation cache in the user's cache folder, unless switched off,
+      or put elsewhere by `JAX_COMPILATION_CACHE_DIR`.
     """
     os.environ.setdefault("NPROC", "1")
     import jax
@@ -32,7 +33,7 @@ def warn_of_lost_accelerator() -> None:
     if shutil.which("nvidia-smi") and jax.default_backend() == "cpu":
         print(
             f"warning: this machine has a GPU, but jax {jax.__version__} runs on the CPU: its CUDA "
-            "plugin is missing or of another version. "
-            f'Remedy: pip install "jax[cuda12]=={jax.__version__}", then restart.',
+            f"plugin is missing or not of version {jax.__version__}. Install the two together, "
+            f'as in: pip install "jax[cuda]=={jax.__version__}"',
             file=sys.stderr,
         )

@@ -33,7 +33,7 @@ def curve(path: Path, rows: Sequence[Row]) -> None:
             axes.fill_between(steps[present], low, high, color=color, alpha=0.2, linewidth=0)
         axes.plot(steps[present], middle, color=color, linewidth=width, label=label)
     axes.set(xlabel="world steps", ylabel="return of an episode")
-    axes.set_ylim(bottom=0)
+    axes.margins(y=0.03)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="lower right", fontsize=8)

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxdqn import rollout
-from jaxdqn.agents import Params
 from jaxdqn.envs import Env
+from jaxdqn.networks import Params
 from jaxdqn.policies import Policy
 from jaxdqn.transition import Transition
 
