@@ -7,11 +7,13 @@ python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamm
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from jaxdqn.config import Config, ConfigError, check, check_at_least, num_iterations
+from jaxdqn.config import Config, check, check_at_least, num_iterations
 from jaxdqn.runs import cli
 
+AgentName = Literal["dqn", "double", "dueling"]
+AGENTS = get_args(AgentName)
 ENV = "CartPole-v1"
 FEATURES = (64, 64)
 # Position 2.4 m and angle 0.21 rad end an episode; the speeds stay below about 2.
@@ -28,7 +30,7 @@ class Args:
     """Agents trained side by side, in one program."""
     seed: int = 0
     """Seed of the first; the others follow it by one each."""
-    agent: Literal["dqn", "double", "dueling"] = "dqn"
+    agent: AgentName = "dqn"
     """What is learnt: see jaxdqn/agents.py."""
     config: Config = field(default_factory=Config)
     chunk_steps: int = 1_000
@@ -98,8 +100,6 @@ def main(args: Args) -> None:
     for name in ("seeds", "eval_episodes", "chunk_steps", "save_period"):
         check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
-    if args.seed + args.seeds > 2**32:
-        raise ConfigError("seed", args.seed, f"must be below {2**32} with all --seeds.")
 
     from jaxdqn.runs import platform
 
@@ -114,7 +114,7 @@ def main(args: Args) -> None:
     plan = loop.Plan(seeds, config, args.steps, args.chunk_steps, args.save_period)
     loop.check(plan)
     run_dir = directory.claim(args.run_dir, Path("runs/cartpole"), choices(args), args.resume)
-    say = (lambda line: None) if args.quiet else print
+    say = (lambda line: None) if args.quiet else cli.say
     say(f"Run directory: {run_dir}")
 
     env = envs.from_gymnax(ENV, config.num_envs)

@@ -14,6 +14,7 @@ import tyro
 
 from jaxdqn.config import check_at_least
 from jaxdqn.runs import cli
+from jaxdqn.runs.errors import DAMAGED, RunError
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def main(args: Args) -> None:
     from jaxdqn.runs import checkpoint, directory, render
 
     choices = directory.read_config(args.run_dir)["choices"]
+    if choices.get("agent") not in cartpole.AGENTS:
+        raise RunError(f"{args.run_dir / 'config.json'} is not that of cartpole.py.", DAMAGED)
     env = envs.from_gymnax(choices["env"], args.episodes)
     agent = cartpole.make_agent(
         choices["agent"], env.num_actions, choices["features"], tuple(choices["obs_scale"])
@@ -81,16 +84,16 @@ def main(args: Args) -> None:
     }
     for name, returns in found.items():
         if returns is None:
-            print(f'{name}: not installed; pip install -e ".[gymnasium]"')
+            cli.say(f'{name}: not installed; pip install -e ".[gymnasium]"')
             continue
         mean, spread, worst = np.mean(returns), np.std(returns), np.min(returns)
-        print(
+        cli.say(
             f"{name}: return {mean:.1f} ± {spread:.1f} (mean ± standard deviation "
             f"of {args.episodes} episodes), worst {worst:.0f}"
         )
     film = render.episode(film_key, params, envs.from_gymnax(choices["env"], 1), policy)
     render.gif(args.run_dir / "policy.gif", film)
-    print(f"Look at {args.run_dir / 'policy.gif'}.")
+    cli.say(f"Look at {args.run_dir / 'policy.gif'}.")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def check(config: Config, total_steps: int) -> None:
     """
     check_shapes(config, config.num_envs)
     for name in ("learning_rate", "adam_epsilon", "max_grad_norm"):
-        _require(config, name, lambda x: 0 < x < float("inf"), "must be above 0 and finite.")
+        _require(config, name, lambda x: 0 < x < 3e38, "must be above 0 and finite.")
     for name in ("gamma", "epsilon_start", "epsilon_end", "epsilon_decay_rate"):
         _require(config, name, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
     _require(config, "target_rate", lambda x: 0 < x <= 1, "must lie in (0, 1].")
@@ -80,6 +80,7 @@ def check(config: Config, total_steps: int) -> None:
         least = config.warmup_steps + iteration_steps(config)
         rule = f"must hold the warm-up and one iteration, at least {least}."
         raise ConfigError("steps", total_steps, rule)
+    check_at_least("steps", total_steps, 1)
 
 
 def check_shapes(config: Config, num_envs: int) -> None:
@@ -103,9 +104,11 @@ def check_shapes(config: Config, num_envs: int) -> None:
 
 
 def check_at_least(option: str, value: int, least: int) -> None:
-    """Raises `ConfigError` unless `value >= least`."""
+    """Raises `ConfigError` unless `value >= least` and an int32 holds it."""
     if value < least:
         raise ConfigError(option, value, f"must be at least {least}.")
+    if value > 2**31 - 1:
+        raise ConfigError(option, value, f"must be at most {2**31 - 1}.")
 
 
 def _require(config: Config, name: str, holds, rule: str) -> None:

@@ -16,7 +16,8 @@ import pytest
 import runner
 from PIL import Image
 
-from jaxdqn.runs import cli
+from jaxdqn.runs import cli, directory
+from jaxdqn.runs.errors import RunError
 
 
 def command(monkeypatch, capsys, *options):
@@ -36,7 +37,18 @@ MISTAKES = [
     (["--steps", 1_007], "--steps (1007) must hold the warm-up and one iteration, at least 1008."),
     (["--seeds", 0], "--seeds (0) must be at least 1."),
     (["--seed", -1], "--seed (-1) must be at least 0."),
-    (["--seed", 2**32], "--seed (4294967296) must be below 4294967296 with all --seeds."),
+    (["--seed", 2**31], "--seed (2147483648) must be at most 2147483647."),
+    (["--steps", 10**20], "--steps (100000000000000000000) must be at most 2147483647."),
+    (["--eval-episodes", 10**11], "--eval-episodes (100000000000) must be at most 2147483647."),
+    (
+        ["--config.capacity", 8 * 10**10],
+        "--config.capacity (80000000000) must be at most 2147483647.",
+    ),
+    (
+        ["--config.learning-rate", 1e300],
+        "--config.learning-rate (1e+300) must be above 0 and finite.",
+    ),
+    (["--run-dir", ""], "--run-dir () must name a directory of its own."),
     (["--eval-episodes", 0], "--eval-episodes (0) must be at least 1."),
     (["--save-period", 0], "--save-period (0) must be at least 1."),
     (["--chunk-steps", 7], "--chunk-steps (7) must hold one iteration, num_envs * num_steps (8)."),
@@ -98,6 +110,49 @@ def test_a_directory_that_cannot_be_written_is_refused(monkeypatch, capsys, tmp_
     (tmp_path / "file").write_text("")
     code, _, err = command(monkeypatch, capsys, "--run-dir", tmp_path / "file" / "run")
     assert code == 2 and "must be writable; Not a directory" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"choices": 3}'])
+def test_a_config_that_is_no_config_is_damage(monkeypatch, capsys, tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    code, _, err = command(monkeypatch, capsys, "--run-dir", tmp_path, "--resume")
+    assert code == 4 and str(tmp_path / "config.json") in err and err.count("\n") == 1
+
+
+def test_a_full_memory_or_disk_is_one_line(monkeypatch, capsys):
+    def fill(args):
+        raise ValueError("RESOURCE_EXHAUSTED: no space left\nand more")
+
+    monkeypatch.setattr(sys, "argv", ["cartpole.py"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main(cartpole.Args, fill)
+    assert stop.value.code == 4
+    assert capsys.readouterr().err == "error: ValueError: RESOURCE_EXHAUSTED: no space left\n"
+
+
+def test_a_signal_before_training_stops_before_anything_is_made(monkeypatch, capsys, tmp_path):
+    def interrupted(args):
+        os.kill(os.getpid(), signal.SIGINT)
+        directory.claim(tmp_path / "run", tmp_path, {}, resume=False)
+
+    monkeypatch.setattr(sys, "argv", ["cartpole.py"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main(cartpole.Args, interrupted)
+    assert stop.value.code == 130 and not list(tmp_path.iterdir())
+    assert capsys.readouterr().err == "error: SIGINT: stopped before training began.\n"
+
+
+def test_a_directory_in_use_is_refused(tmp_path):
+    with directory.locked(tmp_path):
+        with pytest.raises(RunError, match="must not be in use"), directory.locked(tmp_path):
+            pass
+    with directory.locked(tmp_path):
+        pass
+
+
+def test_new_directories_never_collide(tmp_path):
+    found = {directory.claim(None, tmp_path, {}, resume=False) for _ in range(5)}
+    assert len(found) == 5
 
 
 def test_help_imports_nothing_heavy():

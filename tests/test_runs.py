@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import runner
 from test_training import TRAINER, chain_trainer, equal
 from worlds import LENGTH, chain
 
@@ -125,6 +128,20 @@ def test_stopped_and_resumed_is_never_stopped(whole, tmp_path, monkeypatch, chun
     run_dir, undisturbed, other_params = whole
     assert rows(tmp_path) == rows(run_dir)
     assert equal(params, other_params) and result.final_return == undisturbed.final_return
+
+
+def test_a_second_sigint_ends_at_once():
+    """In a process of its own: it dies."""
+    script = (
+        "import os, signal, time\n"
+        "from jaxdqn.runs.signals import stop_request\n"
+        "with stop_request() as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    assert stop.signal_number == signal.SIGTERM\n"
+        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=runner.ROOT, capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"\nerror: stopped at once.\n")
 
 
 def test_signals_are_given_back_after_the_run(tmp_path):

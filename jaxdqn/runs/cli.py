@@ -3,9 +3,9 @@
 import contextlib
 import dataclasses
 import io
+import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,15 +14,20 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxdqn.config import ConfigError
-from jaxdqn.runs.errors import BAD_INPUT, Interrupted, RunError
+from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, Interrupted, RunError
+from jaxdqn.runs.signals import stop_request
 
 Args = TypeVar("Args")
 
 
 def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
     """Parses the command line into `args_type`, runs, and exits; a mistake is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        run(parse(args_type, sys.argv[1:]))
+        with stop_request():
+            run(parse(args_type, sys.argv[1:]))
     except ConfigError as error:
         own = {field.name for field in dataclasses.fields(args_type)}
         option = error.option if error.option in own else f"config.{error.option}"
@@ -31,8 +36,19 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         _exit(f"{stop}. Go on with: {resume_command(stop.run_dir)}", stop.exit_code)
     except RunError as error:
         _exit(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _exit("SIGINT: stopped outside of training.", 128 + signal.SIGINT)
+    except (OSError, RuntimeError, ValueError) as error:
+        # Full memory and full disks, as JAX and Orbax tell them; all else is a bug, shown whole.
+        if not isinstance(error, OSError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        _exit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", DAMAGED)
+
+
+def say(line: str) -> None:
+    """Prints, unless nobody reads any more: `| head` must not end a training."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse(args_type: type[Args], words: Sequence[str]) -> Args:
@@ -62,5 +78,5 @@ def resume_command(run_dir: Path) -> str:
 
 
 def _exit(message: str, exit_code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print("error:", message.replace("\n", "\\n"), file=sys.stderr)
     sys.exit(exit_code)

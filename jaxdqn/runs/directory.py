@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdqn.runs.errors import DAMAGED, RunError
+from jaxdqn.runs.signals import stop_if_requested
 
 PACKAGES = ("jaxdqn", "jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
 
@@ -31,7 +32,10 @@ def claim(path: Path | None, parent: Path, choices: Mapping[str, Any], resume: b
         _compare(path, saved["choices"], _plain(choices))
         _warn_of_other_versions(saved["versions"], _versions())
         return path
+    if path == Path():
+        raise RunError("--run-dir () must name a directory of its own.")
     config = {"choices": choices, "versions": _versions(), "git": _git_revision()}
+    stop_if_requested()
     path = _create_new(parent) if path is None else _occupy(path)
     write_json(path / "config.json", config)
     return path
@@ -40,11 +44,17 @@ def claim(path: Path | None, parent: Path, choices: Mapping[str, Any], resume: b
 def read_config(path: Path) -> dict[str, Any]:
     """What `config.json` of the run at `path` holds."""
     try:
-        return json.loads((path / "config.json").read_text())
-    except FileNotFoundError:
-        raise RunError(f"--run-dir ({path}) must hold a run; it has no config.json.") from None
-    except (OSError, ValueError) as error:
+        config = json.loads((path / "config.json").read_text())
+    except ValueError as error:
         raise RunError(f"{path / 'config.json'} cannot be read: {error}.", DAMAGED) from None
+    except OSError:
+        raise RunError(f"--run-dir ({path}) must hold a run; it has no config.json.") from None
+    parts = (
+        [config.get(part) for part in ("choices", "versions")] if isinstance(config, dict) else [0]
+    )
+    if not all(isinstance(part, dict) for part in parts):
+        raise RunError(f"{path / 'config.json'} is not that of a run.", DAMAGED)
+    return config
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -57,6 +67,22 @@ def write_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)
     os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps other processes out of the directory; a dead owner keeps nobody out."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(ImportError):  # Windows has no such locks.
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RunError(f"--run-dir ({path}) must not be in use by another process.") from None
+    finally:
+        os.close(handle)
 
 
 def _create_new(parent: Path) -> Path:

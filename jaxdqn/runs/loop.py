@@ -13,7 +13,7 @@ import numpy as np
 from jaxdqn import population, runs, session
 from jaxdqn.config import Config, ConfigError, check_at_least, iteration_steps, num_iterations
 from jaxdqn.runs import checkpoint, logs, plots
-from jaxdqn.runs.directory import write_json
+from jaxdqn.runs.directory import locked, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.signals import stop_request
 from jaxdqn.session import Evaluate, Report, Session
@@ -103,6 +103,7 @@ def train(
     seconds = {"import": time.perf_counter() - runs.STARTED}
     started = time.perf_counter()
     with (
+        locked(run_dir),
         stop_request() as stop,
         checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as saves,
     ):

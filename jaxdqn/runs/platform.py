@@ -1,5 +1,6 @@
 """What is JAX told before it starts?"""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -22,8 +23,10 @@ def configure(compilation_cache: bool = True) -> None:
     jax.config.update("jax_default_matmul_precision", "float32")
     if compilation_cache and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(caches / "jaxdqn"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        with contextlib.suppress(OSError):  # Without a home there is no cache.
+            (caches / "jaxdqn").mkdir(parents=True, exist_ok=True)
+            jax.config.update("jax_compilation_cache_dir", str(caches / "jaxdqn"))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def warn_of_lost_accelerator() -> None:
