@@ -14,7 +14,7 @@ and the most, and what is compared is measured in turns within one process.
 
 What was tried for speed, and what it gave (2 cores, default run, per iteration):
 one host thread instead of two, 0.70 of the time, kept; one draw for exploration
-and action, and the keys of an iteration split at once, 0.95, kept; a one-hot
+and action, and the keys of an iteration split at once, 0.97, kept; a one-hot
 product for `targets.select`, 1.0; all parameters as one vector (`optax.flatten`),
 1.0; the target's `cond` as a multiplication, 1.0: left out.
 """
