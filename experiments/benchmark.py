@@ -147,7 +147,7 @@ class Training:
 
         env = envs.from_gymnax(cartpole.ENV, config.num_envs)
         agent = cartpole.make_agent("dqn", env.num_actions)
-        trainer = cartpole.make_trainer(config, env, agent, TOTAL_STEPS)
+        trainer = cartpole.make_trainer("dqn", config, env, agent, TOTAL_STEPS)
         start = time.perf_counter()
         self.state = jax.jit(population.each(trainer.init))(population.keys(range(num_seeds)))
         chunk = population.each(lambda state: training.run(trainer, state, ITERATIONS))

@@ -12,12 +12,30 @@ from typing import Literal, get_args
 from jaxdqn.config import Config, check, check_at_least, num_iterations
 from jaxdqn.runs import cli
 
-AgentName = Literal["dqn", "double", "dueling"]
+AgentName = Literal[
+    "dqn",
+    "double",
+    "dueling",
+    "munchausen",
+    "c51",
+    "qr",
+    "iqn",
+    "hl-gauss",
+    "noisy",
+    "prioritized",
+    "rainbow",
+    "pqn",
+]
 AGENTS = get_args(AgentName)
 ENV = "CartPole-v1"
 FEATURES = (64, 64)
 # Position 2.4 m and angle 0.21 rad end an episode; the speeds stay below about 2.
 OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
+# Discounted by 0.995, a reward of 1 a step for ever is worth 200.
+V_MIN, V_MAX, NUM_ATOMS = 0.0, 200.0, 51
+NUM_QUANTILES = 32
+# PQN learns from long rollouts instead of replay.
+PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES = 32, 4, 8
 
 
 @dataclass(frozen=True)
@@ -51,38 +69,65 @@ class Args:
 
 def make_agent(name: str, num_actions: int, features=FEATURES, obs_scale=OBS_SCALE):
     """The agent called `name`: a network and what its errors are measured against."""
-    from jaxdqn import agents, networks, targets
+    from jaxdqn import agents, distributions, networks, targets
 
-    mlp = networks.MLP(num_actions, features, obs_scale)
-    dueling = networks.Dueling(num_actions, features, obs_scale)
+    shape = num_actions, features, obs_scale
+    support = distributions.support(V_MIN, V_MAX, NUM_ATOMS)
+    bin_width = (V_MAX - V_MIN) / (NUM_ATOMS - 1)
+    mlp = networks.MLP(*shape)
+    histogram = networks.MLP(*shape, num_atoms=NUM_ATOMS)
+    quantiles = networks.MLP(*shape, num_atoms=NUM_QUANTILES)
+    dueling_histogram = networks.Dueling(*shape, num_atoms=NUM_ATOMS)
     return {
         "dqn": lambda: agents.dqn(mlp),
         "double": lambda: agents.dqn(mlp, bootstrap=targets.double_q),
-        "dueling": lambda: agents.dqn(dueling),
+        "dueling": lambda: agents.dqn(networks.Dueling(*shape)),
+        "munchausen": lambda: agents.munchausen(mlp),
+        "c51": lambda: agents.c51(histogram, support),
+        "qr": lambda: agents.qr_dqn(quantiles, NUM_QUANTILES),
+        "iqn": lambda: agents.iqn(networks.ImplicitQuantile(*shape)),
+        "hl-gauss": lambda: agents.hl_gauss(histogram, support, sigma=0.75 * bin_width),
+        "noisy": lambda: agents.noisy(agents.dqn(mlp)),
+        "prioritized": lambda: agents.dqn(mlp),
+        "rainbow": lambda: agents.noisy(
+            agents.c51(dueling_histogram, support, targets.double_action)
+        ),
+        "pqn": lambda: agents.dqn(networks.NormMLP(*shape)),
     }[name]()
 
 
-def make_trainer(config: Config, env, agent, total_steps: int):
-    """DQN by the numbers of `config`; learning rate and exploration fall over `total_steps`."""
+def make_trainer(name: str, config: Config, env, agent, total_steps: int):
+    """Training of the agent called `name`; learning rate and exploration fall over `total_steps`."""
     import jax.numpy as jnp
     import optax
 
-    from jaxdqn import replay, training
+    from jaxdqn import pqn, prioritized, replay, training
 
-    num_updates = num_iterations(config, total_steps) * config.num_updates
-    learning_rate = optax.linear_schedule(config.learning_rate, 0.0, num_updates)
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(config.max_grad_norm),
-        optax.adam(learning_rate, eps=config.adam_epsilon),
-    )
+    def optimizer(num_updates: int) -> optax.GradientTransformation:
+        learning_rate = optax.linear_schedule(config.learning_rate, 0.0, num_updates)
+        return optax.chain(
+            optax.clip_by_global_norm(config.max_grad_norm),
+            optax.adam(learning_rate, eps=config.adam_epsilon),
+        )
 
     def epsilon(world_steps):
         progress = world_steps / jnp.maximum(config.epsilon_decay_rate * total_steps, 1.0)
         fall = config.epsilon_start - config.epsilon_end
         return config.epsilon_start - fall * jnp.minimum(progress, 1.0)
 
-    memory = replay.uniform(config.capacity, config.batch_size, config.n_step)
-    return training.dqn(config, env, agent, memory, optimizer, epsilon)
+    if name == "pqn":
+        num_updates = total_steps // (PQN_STEPS * env.num_envs) * PQN_EPOCHS * PQN_MINIBATCHES
+        shape = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
+        return pqn.pqn(env, agent, optimizer(num_updates), epsilon, *shape, config.gamma)
+    memory = replay.uniform if name not in ("prioritized", "rainbow") else prioritized.prioritized
+    return training.dqn(
+        config,
+        env,
+        agent,
+        memory(config.capacity, config.batch_size, config.n_step),
+        optimizer(num_iterations(config, total_steps) * config.num_updates),
+        epsilon if name not in ("noisy", "rainbow") else lambda world_steps: 0.0,
+    )
 
 
 def choices(args: Args) -> dict:
@@ -110,16 +155,22 @@ def main(args: Args) -> None:
     from jaxdqn import envs, evaluation, policies
     from jaxdqn.runs import directory, loop, render
 
-    seeds = range(args.seed, args.seed + args.seeds)
-    plan = loop.Plan(seeds, config, args.steps, args.chunk_steps, args.save_period)
+    env = envs.from_gymnax(ENV, config.num_envs)
+    agent = make_agent(args.agent, env.num_actions)
+    trainer = make_trainer(args.agent, config, env, agent, args.steps)
+    plan = loop.Plan(
+        range(args.seed, args.seed + args.seeds),
+        args.steps,
+        trainer.warmup_steps,
+        trainer.iteration_steps,
+        args.chunk_steps,
+        args.save_period,
+    )
     loop.check(plan)
     run_dir = directory.claim(args.run_dir, Path("runs/cartpole"), choices(args), args.resume)
     say = (lambda line: None) if args.quiet else cli.say
     say(f"Run directory: {run_dir}")
 
-    env = envs.from_gymnax(ENV, config.num_envs)
-    agent = make_agent(args.agent, env.num_actions)
-    trainer = make_trainer(config, env, agent, args.steps)
     policy = policies.greedy(agent.q_values)
     eval_env = envs.from_gymnax(ENV, args.eval_episodes)
 

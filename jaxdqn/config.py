@@ -1,6 +1,8 @@
 """Which numbers describe a training? Plain Python: importing this starts nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -72,10 +74,10 @@ def check(config: Config, total_steps: int) -> None:
     """
     check_shapes(config, config.num_envs)
     for name in ("learning_rate", "adam_epsilon", "max_grad_norm"):
-        _require(config, name, lambda x: 0 < x < 3e38, "must be above 0 and finite.")
+        require(name, getattr(config, name), lambda x: 0 < x < 3e38, "must be above 0 and finite.")
     for name in ("gamma", "epsilon_start", "epsilon_end", "epsilon_decay_rate"):
-        _require(config, name, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
-    _require(config, "target_rate", lambda x: 0 < x <= 1, "must lie in (0, 1].")
+        require(name, getattr(config, name), lambda x: 0 <= x <= 1, "must lie in [0, 1].")
+    require("target_rate", config.target_rate, lambda x: 0 < x <= 1, "must lie in (0, 1].")
     if num_iterations(config, total_steps) < 1:
         least = config.warmup_steps + iteration_steps(config)
         rule = f"must hold the warm-up and one iteration, at least {least}."
@@ -111,7 +113,7 @@ def check_at_least(option: str, value: int, least: int) -> None:
         raise ConfigError(option, value, f"must be at most {2**31 - 1}.")
 
 
-def _require(config: Config, name: str, holds, rule: str) -> None:
-    value = getattr(config, name)
+def require(option: str, value: Any, holds: Callable[[Any], bool], rule: str) -> None:
+    """Raises `ConfigError` unless `holds(value)`, or the value is traced: that cannot be checked."""
     if isinstance(value, int | float) and not holds(value):
-        raise ConfigError(name, value, rule)
+        raise ConfigError(option, value, rule)

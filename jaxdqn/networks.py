@@ -30,27 +30,78 @@ class Torso(nn.Module):
 
 
 class MLP(nn.Module):
-    """A torso and one linear layer to `num_actions`."""
+    """A torso and one linear layer: `q [..., A]`, or with `num_atoms` Z `[..., A, Z]`."""
 
     num_actions: int
     features: Sequence[int] = (64, 64)
     obs_scale: float | Sequence[float] = 1.0
-
-    @nn.compact
-    def __call__(self, obs: jax.Array) -> jax.Array:
-        return nn.Dense(self.num_actions)(Torso(self.features, self.obs_scale)(obs))
-
-
-class Dueling(nn.Module):
-    """`q(a) = v + advantage(a) - mean_a advantage(a)`, Wang et al. (2016), arXiv:1511.06581, eq. 9."""
-
-    num_actions: int
-    features: Sequence[int] = (64, 64)
-    obs_scale: float | Sequence[float] = 1.0
+    num_atoms: int | None = None
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
         x = Torso(self.features, self.obs_scale)(obs)
-        value = nn.Dense(1)(x)
-        advantage = nn.Dense(self.num_actions)(x)
-        return value + advantage - jnp.mean(advantage, axis=-1, keepdims=True)
+        return _head(x, self.num_actions, self.num_atoms)
+
+
+class NormMLP(nn.Module):
+    """An MLP with LayerNorm before each ReLU, as PQN wants it, arXiv:2407.04811: `q [..., A]`."""
+
+    num_actions: int
+    features: Sequence[int] = (64, 64)
+    obs_scale: float | Sequence[float] = 1.0
+
+    @nn.compact
+    def __call__(self, obs: jax.Array) -> jax.Array:
+        x = obs.astype(jnp.float32) * jnp.broadcast_to(jnp.asarray(self.obs_scale), obs.shape)
+        for width in self.features:
+            x = nn.relu(nn.LayerNorm()(nn.Dense(width)(x)))
+        return nn.Dense(self.num_actions)(x)
+
+
+class Dueling(nn.Module):
+    """`q(a) = v + advantage(a) - mean_a advantage(a)`, Wang et al. (2016), arXiv:1511.06581, eq. 9.
+
+    `[..., A]`, or with `num_atoms` Z `[..., A, Z]`, where the mean is of each atom.
+    """
+
+    num_actions: int
+    features: Sequence[int] = (64, 64)
+    obs_scale: float | Sequence[float] = 1.0
+    num_atoms: int | None = None
+
+    @nn.compact
+    def __call__(self, obs: jax.Array) -> jax.Array:
+        x = Torso(self.features, self.obs_scale)(obs)
+        value = _head(x, 1, self.num_atoms)
+        advantage = _head(x, self.num_actions, self.num_atoms)
+        over_actions = -1 if self.num_atoms is None else -2
+        return value + advantage - jnp.mean(advantage, axis=over_actions, keepdims=True)
+
+
+class ImplicitQuantile(nn.Module):
+    """Quantiles `[..., A, K]` at the levels asked for, Dabney et al. (2018), arXiv:1806.06923, eq. 4.
+
+    The torso's output, times `ReLU(dense(cos(π i τ)))`, `i = 0 ... num_cosines - 1`.
+    """
+
+    num_actions: int
+    features: Sequence[int] = (64, 64)
+    obs_scale: float | Sequence[float] = 1.0
+    num_cosines: int = 64
+
+    @nn.compact
+    def __call__(self, obs: jax.Array, levels: jax.Array) -> jax.Array:
+        x = Torso(self.features, self.obs_scale)(obs)
+        frequencies = jnp.pi * jnp.arange(self.num_cosines, dtype=jnp.float32)
+        # Leading axes of the levels, which `frequencies` has not.
+        leading = (1,) * levels.ndim
+        cosines = jnp.cos(levels[..., None] * frequencies.reshape(*leading, -1))
+        embedding = nn.relu(nn.Dense(x.shape[-1])(cosines))
+        quantiles = nn.Dense(self.num_actions)(x[..., None, :] * embedding)
+        return jnp.swapaxes(quantiles, -1, -2)
+
+
+def _head(x: jax.Array, num_actions: int, num_atoms: int | None) -> jax.Array:
+    if num_atoms is None:
+        return nn.Dense(num_actions)(x)
+    return nn.Dense(num_actions * num_atoms)(x).reshape(*x.shape[:-1], num_actions, num_atoms)

@@ -31,15 +31,21 @@ def random(num_actions: int) -> Policy:
     return policy
 
 
-def epsilon_greedy(q_values: QValues, epsilon: float | jax.Array) -> Policy:
-    """With probability `epsilon`, in each world on its own, a uniform action; else the greedy one."""
+def epsilon_greedy(
+    explore: Callable[[jax.Array, Params, jax.Array], jax.Array], epsilon: float | jax.Array
+) -> Policy:
+    """With probability `epsilon`, in each world on its own, a uniform action; else `explore`'s best.
+
+    `explore` is `(key, params, obs [N, *obs]) -> q [N, A]`, an agent's.
+    """
 
     def policy(key: jax.Array, params: Params, obs: jax.Array) -> jax.Array:
-        q = q_values(params, obs)
+        explore_key, dice_key = jax.random.split(key)
+        q = explore(explore_key, params, obs)
         num_actions = q.shape[-1]
         # One draw for both: on a CPU each call of the generator costs microseconds.
-        draw = jax.random.uniform(key, (2, *q.shape[:-1]))
-        uniform_action = (draw[1] * num_actions).astype(jnp.int32)
-        return jnp.where(draw[0] < epsilon, uniform_action, jnp.argmax(q, axis=-1))
+        dice = jax.random.uniform(dice_key, (2, *q.shape[:-1]))
+        uniform_action = (dice[1] * num_actions).astype(jnp.int32)
+        return jnp.where(dice[0] < epsilon, uniform_action, jnp.argmax(q, axis=-1))
 
     return policy

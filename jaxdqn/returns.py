@@ -33,3 +33,28 @@ def n_step(reward: jax.Array, discount: jax.Array, stop: jax.Array) -> NStep:
         last = jnp.where(going, k, last)
         going = going & ~stop[k]
     return NStep(total, weight, last)
+
+
+def lambda_returns(
+    reward: jax.Array,
+    discount: jax.Array,
+    finished: jax.Array,
+    next_value: jax.Array,
+    lambda_: float | jax.Array,
+) -> jax.Array:
+    """`G_t = r_t + γ_t ((1 - λ) v_{t+1} + λ G_{t+1})`, all `[T, ...]`, from the last step back.
+
+    `next_value` is that of what followed each step before any reset. Where a step is the
+    last of its episode, or of the rollout, `G_{t+1}` belongs to other steps and
+    `v_{t+1}` takes its place. Sutton & Barto (2018), section 12.1; arXiv:2407.04811, eq. 14.
+    """
+    ends = finished.at[-1].set(True)
+
+    def step_back(following: jax.Array, step: tuple[jax.Array, ...]):
+        reward, discount, end, value = step
+        future = jnp.where(end, value, (1 - lambda_) * value + lambda_ * following)
+        now = reward + discount * future
+        return now, now
+
+    steps = (reward, discount, ends, next_value)
+    return jax.lax.scan(step_back, jnp.zeros_like(next_value[-1]), steps, reverse=True)[1]

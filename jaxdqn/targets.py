@@ -14,6 +14,23 @@ def select(q: jax.Array, action: jax.Array) -> jax.Array:
     return jnp.take_along_axis(q, action[..., None], axis=-1).squeeze(-1)
 
 
+def select_row(x: jax.Array, action: jax.Array) -> jax.Array:
+    """`x(a)`: from `x [..., A, Z]` the row `[..., Z]` of `action [...]`."""
+    return jnp.take_along_axis(x, action[..., None, None], axis=-2).squeeze(-2)
+
+
+def max_action(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
+    """`argmax_a q_target(a)`: the action whose value `max_q` is."""
+    del q_online
+    return jnp.argmax(q_target, axis=-1)
+
+
+def double_action(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
+    """`argmax_a q_online(a)`: the action whose value `double_q` is."""
+    del q_target
+    return jnp.argmax(q_online, axis=-1)
+
+
 def max_q(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
     """`max_a q_target(a)`, Mnih et al. (2015), doi:10.1038/nature14236."""
     del q_online
@@ -22,7 +39,31 @@ def max_q(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
 
 def double_q(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
     """`q_target(argmax_a q_online(a))`, van Hasselt et al. (2016), arXiv:1509.06461."""
-    return select(q_target, jnp.argmax(q_online, axis=-1))
+    return select(q_target, double_action(q_target, q_online))
+
+
+def soft_value(q: jax.Array, temperature: float | jax.Array) -> jax.Array:
+    """`Σ_a π(a) (q(a) - τ log π(a)) = τ log Σ_a exp(q(a) / τ)` of `π = softmax(q / τ)`."""
+    return temperature * jax.nn.logsumexp(q / temperature, axis=-1)
+
+
+def advantage_learning(bellman: jax.Array, repeated: jax.Array, penalty: jax.Array) -> jax.Array:
+    """`Tq(s, a) - α (max_b q(s, b) - q(s, a))`: the target `bellman` less the `penalty`.
+
+    Bellemare et al. (2016), arXiv:1512.04860, eq. 8; Baird (1999).
+    """
+    del repeated
+    return bellman - penalty
+
+
+def persistent_advantage_learning(
+    bellman: jax.Array, repeated: jax.Array, penalty: jax.Array
+) -> jax.Array:
+    """Not less than the target `repeated`, `r + γ q(s', a)`, of taking the same action again.
+
+    Bellemare et al. (2016), arXiv:1512.04860, section 4.
+    """
+    return jnp.maximum(bellman - penalty, repeated)
 
 
 def td_target(reward: jax.Array, discount: jax.Array, value: jax.Array) -> jax.Array:

@@ -56,6 +56,10 @@ class Trainer(NamedTuple):
     """`(state) -> (state, metrics)`: one iteration."""
     params: Callable[[Any], Params]
     """`(state) -> params`: what a policy would act by."""
+    warmup_steps: int
+    """World steps that `init` takes."""
+    iteration_steps: int
+    """World steps that `step` takes."""
 
 
 def dqn(
@@ -105,7 +109,7 @@ def dqn(
             state.learner.params,
             state.actor,
             env,
-            policies.epsilon_greedy(agent.q_values, epsilon_now),
+            policies.epsilon_greedy(agent.explore, epsilon_now),
             config.gamma,
             config.num_steps,
         )
@@ -134,7 +138,13 @@ def dqn(
         )
         return TrainState(learner, buffer, actor, world_steps, run_key), metrics
 
-    return Trainer(init, step, params=lambda state: state.learner.params)
+    return Trainer(
+        init,
+        step,
+        params=lambda state: state.learner.params,
+        warmup_steps=config.warmup_steps,
+        iteration_steps=iteration_steps(config),
+    )
 
 
 def run(trainer: Trainer, state: Any, num_iterations: int) -> tuple[Any, Metrics]:

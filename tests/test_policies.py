@@ -15,6 +15,10 @@ def q_values(params, obs):
     return jnp.broadcast_to(params, (obs.shape[0], params.shape[0]))
 
 
+def explore(key, params, obs):
+    return q_values(params, obs)
+
+
 def act(policy, num_envs=30_000):
     return np.asarray(policy(jax.random.key(0), Q, jnp.zeros((num_envs, 1))))
 
@@ -28,7 +32,7 @@ def test_greedy_takes_the_largest_value_and_of_equal_ones_the_first():
 @pytest.mark.parametrize("epsilon", [0.0, 0.02, 0.3, 1.0])
 def test_epsilon_is_the_probability_of_a_uniform_action(epsilon):
     # Each of the two lesser actions is taken with probability ε / 3.
-    counts = np.bincount(act(policies.epsilon_greedy(q_values, epsilon)), minlength=3)
+    counts = np.bincount(act(policies.epsilon_greedy(explore, epsilon)), minlength=3)
     p = epsilon / 3
     tolerance = 4 * np.sqrt(30_000 * p * (1 - p))
     np.testing.assert_allclose(counts[[0, 2]], 30_000 * p, atol=tolerance)
@@ -36,7 +40,7 @@ def test_epsilon_is_the_probability_of_a_uniform_action(epsilon):
 
 def test_worlds_explore_independently():
     # If exploration were shared, all 30,000 worlds would do the same.
-    explored = act(policies.epsilon_greedy(q_values, 0.5)) != 1
+    explored = act(policies.epsilon_greedy(explore, 0.5)) != 1
     neighbours = np.mean(explored[:-1] & explored[1:])
     # Both of two neighbours leave the greedy action: (1/3)^2, give or take 4 sigma.
     assert abs(neighbours - 1 / 9) < 4 * np.sqrt(1 / 9 * 8 / 9 / 30_000)
@@ -44,7 +48,7 @@ def test_worlds_explore_independently():
 
 def test_epsilon_may_be_traced():
     policy = jax.jit(
-        lambda e: policies.epsilon_greedy(q_values, e)(jax.random.key(0), Q, jnp.zeros((4, 1)))
+        lambda e: policies.epsilon_greedy(explore, e)(jax.random.key(0), Q, jnp.zeros((4, 1)))
     )
     np.testing.assert_array_equal(policy(0.0), [1, 1, 1, 1])
 

@@ -64,3 +64,53 @@ def test_splitting_a_fold_changes_nothing(steps):
         rest = returns.n_step(reward[1:], discount[1:], stop[1:])
         np.testing.assert_allclose(whole.reward, reward[0] + 0.5 * rest.reward, rtol=1e-5)
         np.testing.assert_allclose(whole.discount, 0.5 * rest.discount)
+
+
+def lambda_by_loop(reward, discount, finished, next_value, lambda_):
+    """One world, forwards: each target as the sum of its own future, stopped where it must be."""
+    found = []
+    for t in range(len(reward)):
+        total, weight = 0.0, 1.0
+        for k in range(t, len(reward)):
+            total += weight * reward[k]
+            weight *= discount[k]
+            if finished[k] or k == len(reward) - 1:
+                total += weight * next_value[k]
+                break
+            total += weight * (1 - lambda_) * next_value[k]
+            weight *= lambda_
+        found.append(total)
+    return found
+
+
+@pytest.mark.parametrize("lambda_", [0.0, 0.65, 1.0])
+def test_lambda_returns_equal_the_forward_sum(lambda_):
+    rng = np.random.default_rng(1)
+    endings = rng.choice(["goes on", "goes on", "truncated", "terminated"], (8, 50))
+    reward, value = rng.normal(size=(2, 8, 50)).astype(np.float32)
+    discount = np.where(endings == "terminated", 0.0, 0.9).astype(np.float32)
+    finished = endings != "goes on"
+    found = returns.lambda_returns(*map(jnp.array, (reward, discount, finished, value)), lambda_)
+    for b in range(50):
+        expected = lambda_by_loop(
+            reward[:, b], discount[:, b], finished[:, b], value[:, b], lambda_
+        )
+        np.testing.assert_allclose(found[:, b], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lambda_", "targets"),
+    # γ = 0.5, rewards 1, 2, 4, values of the next states 10, 20, 30.
+    # λ = 0 looks one step ahead; λ = 1 as far as the rollout goes: 4 + 15, 2 + 19/2, 1 + 11.5/2.
+    # λ = 1/2: 19, 2 + (20 + 19) / 4, 1 + (10 + 11.75) / 4.
+    [(0.0, [1 + 5, 2 + 10, 4 + 15]), (1.0, [6.75, 11.5, 19]), (0.5, [6.4375, 11.75, 19])],
+)
+def test_lambda_returns_by_hand(lambda_, targets):
+    found = returns.lambda_returns(
+        jnp.array([[1.0], [2.0], [4.0]]),
+        jnp.full((3, 1), 0.5),
+        jnp.zeros((3, 1), bool),
+        jnp.array([[10.0], [20.0], [30.0]]),
+        lambda_,
+    )
+    np.testing.assert_allclose(found[:, 0], targets)

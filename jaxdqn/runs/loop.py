@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxdqn import population, runs, session
-from jaxdqn.config import Config, ConfigError, check_at_least, iteration_steps, num_iterations
+from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.runs import checkpoint, logs, plots
 from jaxdqn.runs.directory import locked, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
@@ -25,9 +25,11 @@ class Plan:
     """How long to train, and how often to look."""
 
     seeds: Sequence[int]
-    config: Config
     total_steps: int
     """World steps of one seed, warm-up included; what does not fill an iteration is left out."""
+    warmup_steps: int
+    iteration_steps: int
+    """World steps of an iteration."""
     chunk_steps: int
     """World steps between two looks; the last chunk may be shorter."""
     save_period: int
@@ -37,11 +39,11 @@ class Plan:
 
     @property
     def num_iterations(self) -> int:
-        return num_iterations(self.config, self.total_steps)
+        return (self.total_steps - self.warmup_steps) // self.iteration_steps
 
     @property
     def chunk_iterations(self) -> int:
-        return self.chunk_steps // iteration_steps(self.config)
+        return self.chunk_steps // self.iteration_steps
 
     @property
     def num_chunks(self) -> int:
@@ -61,8 +63,12 @@ def check(plan: Plan) -> None:
     """Raises `ConfigError` unless the plan can be carried out."""
     check_at_least("save_period", plan.save_period, 1)
     check_at_least("keep", plan.keep, 1)
+    least = plan.warmup_steps + plan.iteration_steps
+    if plan.total_steps < least:
+        rule = f"must hold the warm-up and one iteration, at least {least}."
+        raise ConfigError("steps", plan.total_steps, rule)
     if plan.chunk_iterations < 1:
-        rule = f"must hold one iteration, num_envs * num_steps ({iteration_steps(plan.config)})."
+        rule = f"must hold one iteration, num_envs * num_steps ({plan.iteration_steps})."
         raise ConfigError("chunk_steps", plan.chunk_steps, rule)
 
 

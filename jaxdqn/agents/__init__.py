@@ -1,0 +1,23 @@
+"""What is learnt, and from which error? One file a member of the family."""
+
+from jaxdqn.agents.advantage_learning import advantage_learning
+from jaxdqn.agents.agent import Agent
+from jaxdqn.agents.c51 import c51
+from jaxdqn.agents.dqn import dqn
+from jaxdqn.agents.hl_gauss import hl_gauss
+from jaxdqn.agents.iqn import iqn
+from jaxdqn.agents.munchausen import munchausen
+from jaxdqn.agents.noisy import noisy
+from jaxdqn.agents.qr_dqn import qr_dqn
+
+__all__ = [
+    "Agent",
+    "advantage_learning",
+    "c51",
+    "dqn",
+    "hl_gauss",
+    "iqn",
+    "munchausen",
+    "noisy",
+    "qr_dqn",
+]

@@ -1,0 +1,48 @@
+"""Advantage learning, Bellemare et al. (2016), arXiv:1512.04860."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdqn import targets
+from jaxdqn.agents.agent import Agent, Network, without_noise
+from jaxdqn.config import require
+from jaxdqn.networks import Params
+from jaxdqn.transition import Transition
+
+Operator = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+"""`(bellman [B], repeated [B], penalty [B]) -> target [B]`."""
+
+
+def advantage_learning(
+    network: Network,
+    alpha: float | jax.Array = 0.9,
+    operator: Operator = targets.advantage_learning,
+    error_loss: Callable[[jax.Array], jax.Array] = optax.l2_loss,
+) -> Agent:
+    """DQN whose target is lowered for actions that are not the best, so that the best stands out.
+
+    `operator` is `targets.advantage_learning` or `targets.persistent_advantage_learning`;
+    `alpha` in [0, 1) is how far the gap is widened, 0 leaves DQN.
+    """
+    require("alpha", alpha, lambda x: 0 <= x < 1, "must lie in [0, 1).")
+
+    def loss(
+        key: jax.Array, params: Params, target_params: Params, batch: Transition
+    ) -> tuple[jax.Array, jax.Array]:
+        del key
+        q = network.apply(target_params, batch.obs)
+        next_q = network.apply(target_params, batch.next_obs)
+        bellman = targets.td_target(batch.reward, batch.discount, jnp.max(next_q, axis=-1))
+        next_same = targets.select(next_q, batch.action)
+        repeated = targets.td_target(batch.reward, batch.discount, next_same)
+        gap = jnp.max(q, axis=-1) - targets.select(q, batch.action)
+        target = operator(bellman, repeated, alpha * gap)
+        td_error = jax.lax.stop_gradient(target) - targets.select(
+            network.apply(params, batch.obs), batch.action
+        )
+        return error_loss(td_error), td_error
+
+    return Agent(network.init, network.apply, loss, without_noise(network.apply))

@@ -1,0 +1,45 @@
+"""Categorical DQN (C51), Bellemare et al. (2017), arXiv:1707.06887."""
+
+from collections.abc import Callable
+
+import jax
+import optax
+
+from jaxdqn import distributions, targets
+from jaxdqn.agents.agent import Agent, Network, without_noise
+from jaxdqn.networks import Params
+from jaxdqn.transition import Transition
+
+
+def c51(
+    network: Network,
+    support: jax.Array,
+    bootstrap_action: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_action,
+) -> Agent:
+    """Learns the distribution of the return, as probabilities of `support [Z]`.
+
+    `network` gives logits `[..., A, Z]`; `q = Σ_z p_z z`. The loss is the cross-entropy
+    from the target `r + γ z`, `z` distributed as in the next state under θ⁻ and the
+    action of `bootstrap_action(q(s'; θ⁻), q(s'; θ))`, projected back onto the support
+    (algorithm 1). `td_error` is the difference of the means.
+    """
+
+    def q_values(params: Params, obs: jax.Array) -> jax.Array:
+        return jax.nn.softmax(network.apply(params, obs)) @ support
+
+    def loss(
+        key: jax.Array, params: Params, target_params: Params, batch: Transition
+    ) -> tuple[jax.Array, jax.Array]:
+        del key
+        next_logits = network.apply(target_params, batch.next_obs)
+        next_probabilities = jax.nn.softmax(next_logits)
+        action = bootstrap_action(next_probabilities @ support, q_values(params, batch.next_obs))
+        atoms = targets.td_target(batch.reward[:, None], batch.discount[:, None], support[None])
+        target = jax.lax.stop_gradient(
+            distributions.project(atoms, targets.select_row(next_probabilities, action), support)
+        )
+        logits = targets.select_row(network.apply(params, batch.obs), batch.action)
+        td_error = (target - jax.nn.softmax(logits)) @ support
+        return optax.softmax_cross_entropy(logits, target), td_error
+
+    return Agent(network.init, q_values, loss, without_noise(q_values))

@@ -1,0 +1,45 @@
+"""Munchausen DQN, Vieillard et al. (2020), arXiv:2007.14430."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdqn import targets
+from jaxdqn.agents.agent import Agent, Network, without_noise
+from jaxdqn.config import require
+from jaxdqn.networks import Params
+from jaxdqn.transition import Transition
+
+
+def munchausen(
+    network: Network,
+    temperature: float | jax.Array = 0.03,
+    alpha: float | jax.Array = 0.9,
+    log_policy_min: float = -1.0,
+    error_loss: Callable[[jax.Array], jax.Array] = optax.l2_loss,
+) -> Agent:
+    """Rewards the policy for being sure, and bootstraps softly, with `π = softmax(q(·; θ⁻) / τ)`.
+
+    The target is `r + α [τ log π(a|s)] + γ Σ_a' π(a'|s') (q(s', a'; θ⁻) - τ log π(a'|s'))`,
+    where the bracket is clipped to `[log_policy_min, 0]` (eq. 2 and section 2.1).
+    `τ = temperature > 0`; α = 0 and τ → 0 leave DQN. Of n steps, the first is rewarded so.
+    """
+    require("temperature", temperature, lambda x: x > 0, "must be above 0.")
+    require("alpha", alpha, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
+    require("log_policy_min", log_policy_min, lambda x: x <= 0, "must be at most 0.")
+
+    def loss(
+        key: jax.Array, params: Params, target_params: Params, batch: Transition
+    ) -> tuple[jax.Array, jax.Array]:
+        del key
+        log_policy = jax.nn.log_softmax(network.apply(target_params, batch.obs) / temperature)
+        bonus = temperature * targets.select(log_policy, batch.action)
+        reward = batch.reward + alpha * jnp.clip(bonus, log_policy_min, 0.0)
+        value = targets.soft_value(network.apply(target_params, batch.next_obs), temperature)
+        target = jax.lax.stop_gradient(targets.td_target(reward, batch.discount, value))
+        td_error = target - targets.select(network.apply(params, batch.obs), batch.action)
+        return error_loss(td_error), td_error
+
+    return Agent(network.init, network.apply, loss, without_noise(network.apply))

@@ -1,0 +1,81 @@
+"""Noisy networks, Fortunato et al. (2018), arXiv:1706.10295."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn.agents.agent import Agent
+from jaxdqn.config import require
+from jaxdqn.networks import Params
+from jaxdqn.transition import Transition
+
+
+class NoisyParams(NamedTuple):
+    """Of each weight a mean and a standard deviation, both learnt."""
+
+    mean: Params
+    scale: Params
+
+
+def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
+    """`agent`, exploring by noise in its weights: `θ = μ + σ ⊙ ε`, ε drawn anew.
+
+    Independently for each world and step when acting, and for the online and the
+    target network of each update; greedy play uses the means. The noise is
+    factorised (section 3b): of a layer from p to q, `ε_kernel = f(ε_p) f(ε_q)ᵀ`
+    and `ε_bias = f(ε_q)`, `f(x) = sign(x) √|x|`; σ begins at `initial_scale / √p`.
+    Layers are Flax' `{"kernel": [p, q], "bias": [q]}`; explore with ε-greedy's ε at 0.
+    """
+    require("initial_scale", initial_scale, lambda x: x > 0, "must be above 0.")
+
+    def init(key: jax.Array, obs: jax.Array) -> NoisyParams:
+        mean = agent.init(key, obs)
+
+        def scale(layer: dict) -> dict:
+            value = initial_scale / jnp.sqrt(layer["kernel"].shape[0])
+            return {name: jnp.full_like(weight, value) for name, weight in layer.items()}
+
+        return NoisyParams(mean, map_layers(scale, mean))
+
+    def q_values(params: NoisyParams, obs: jax.Array) -> jax.Array:
+        return agent.q_values(params.mean, obs)
+
+    def loss(
+        key: jax.Array, params: NoisyParams, target_params: NoisyParams, batch: Transition
+    ) -> tuple[jax.Array, jax.Array]:
+        online_key, target_key, loss_key = jax.random.split(key, 3)
+        online, target = draw(online_key, params), draw(target_key, target_params)
+        return agent.loss(loss_key, online, target, batch)
+
+    def explore(key: jax.Array, params: NoisyParams, obs: jax.Array) -> jax.Array:
+        def one_world(key: jax.Array, obs: jax.Array) -> jax.Array:
+            return agent.q_values(draw(key, params), obs)
+
+        return jax.vmap(one_world)(jax.random.split(key, obs.shape[0]), obs)
+
+    return Agent(init, q_values, loss, explore)
+
+
+def draw(key: jax.Array, params: NoisyParams) -> Params:
+    """`μ + σ ⊙ ε`, the parameters of a network without noise."""
+    layers: list[dict] = []
+    map_layers(layers.append, params.mean)
+    keys = iter(jax.random.split(key, len(layers)))
+
+    def noise(layer: dict) -> dict:
+        inputs, outputs = layer["kernel"].shape
+        normal = jax.random.normal(next(keys), (inputs + outputs,))
+        squashed = jnp.sign(normal) * jnp.sqrt(jnp.abs(normal))
+        column, row = squashed[:inputs], squashed[inputs:]
+        return {"kernel": column[:, None] * row[None], "bias": row}
+
+    epsilon = map_layers(noise, params.mean)
+    return jax.tree.map(lambda μ, σ, ε: μ + σ * ε, params.mean, params.scale, epsilon)
+
+
+def map_layers(function, tree):
+    """`function` of every dense layer of a tree of Flax parameters, in a tree of the same shape."""
+    if "kernel" in tree:
+        return function(tree)
+    return {name: map_layers(function, branch) for name, branch in tree.items()}

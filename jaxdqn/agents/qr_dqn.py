@@ -1,0 +1,52 @@
+"""Quantile regression DQN (QR-DQN), Dabney et al. (2018), arXiv:1710.10044."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn import distributions, targets
+from jaxdqn.agents.agent import Agent, Network, without_noise
+from jaxdqn.config import require
+from jaxdqn.networks import Params
+from jaxdqn.transition import Transition
+
+
+def qr_dqn(
+    network: Network,
+    num_quantiles: int,
+    kappa: float | jax.Array = 1.0,
+    bootstrap_action: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_action,
+) -> Agent:
+    """Learns the quantiles of the return at the midpoints `(i + 1/2) / Z`, `Z = num_quantiles`.
+
+    `network` gives quantiles `[..., A, Z]`; `q` is their mean. The loss is the quantile
+    Huber loss of every pair of a predicted and a target quantile, summed over the
+    predicted, averaged over the target ones (eq. 10).
+    """
+    require("num_quantiles", num_quantiles, lambda x: x >= 1, "must be at least 1.")
+    require("kappa", kappa, lambda x: x > 0, "must be above 0.")
+    levels = (jnp.arange(num_quantiles) + 0.5) / num_quantiles
+
+    def q_values(params: Params, obs: jax.Array) -> jax.Array:
+        return jnp.mean(network.apply(params, obs), axis=-1)
+
+    def loss(
+        key: jax.Array, params: Params, target_params: Params, batch: Transition
+    ) -> tuple[jax.Array, jax.Array]:
+        del key
+        next_quantiles = network.apply(target_params, batch.next_obs)
+        action = bootstrap_action(next_quantiles.mean(-1), q_values(params, batch.next_obs))
+        target = jax.lax.stop_gradient(
+            targets.td_target(
+                batch.reward[:, None],
+                batch.discount[:, None],
+                targets.select_row(next_quantiles, action),
+            )
+        )
+        predicted = targets.select_row(network.apply(params, batch.obs), batch.action)
+        level = jnp.broadcast_to(levels, predicted.shape)
+        td_error = target.mean(-1) - predicted.mean(-1)
+        return distributions.quantile_huber(predicted, level, target, kappa), td_error
+
+    return Agent(network.init, q_values, loss, without_noise(q_values))
