@@ -10,6 +10,8 @@ and the most, and what is compared is measured in turns within one process.
   cache and then with a full one, split as `result.json` splits it.
 - `population`: S agents in one program; the fraction is of the matrix-product rate
   that the whole machine reaches on 1024 x 1024 float32.
+- `prioritized`: a draw of 128 and the writing of their priorities, by trees of several
+  widths (√n is a cumulative sum in blocks) and by one cumulative sum over everything.
 - `buffer`: one iteration with full rings of 10,000 and of 1,000,000 transitions.
 
 What was tried for speed, and what it gave (2 cores, default run, per iteration):
@@ -19,23 +21,26 @@ product for `targets.select`, 1.0; all parameters as one vector (`optax.flatten`
 1.0; the target's `cond` as a multiplication, 1.0: left out.
 """
 
+import functools
 import itertools
 import json
+import math
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from measure import in_turns, machine_gemm_rate, spread, table
+
 from jaxdqn.config import Config, check_at_least
 from jaxdqn.runs import cli
 
-Part = Literal["process", "population", "buffer"]
+Part = Literal["process", "population", "buffer", "prioritized"]
 HERE = Path(__file__).parent
 TOTAL_STEPS = 50_000
 ITERATIONS = 500
@@ -54,36 +59,6 @@ class Args:
     """Measurements of each figure."""
     json: Path | None = None
     """File to write the rows to."""
-
-
-def spread(values: Sequence[float], unit: str = "", scale: float = 1.0) -> str:
-    """Median, least and most, as a cell."""
-    figures = (statistics.median(values), min(values), max(values))
-    middle, low, high = (
-        f"{figure * scale:,.0f}" if figure * scale >= 100 else f"{figure * scale:.3g}"
-        for figure in figures
-    )
-    return f"{middle}{unit} ({low} to {high})"
-
-
-def table(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Prints rows as Markdown."""
-    print(f"\n{title}\n\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-    for row in rows:
-        print("| " + " | ".join(str(value) for value in row.values()) + " |", flush=True)
-
-
-def in_turns(calls: dict[Any, Callable[[], Any]], repeats: int) -> dict[Any, list[float]]:
-    """Seconds of each call, `repeats` times, one after another, so that noise meets all alike."""
-    import jax
-
-    seconds: dict[Any, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            jax.block_until_ready(call())
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 def measure_process(repeats: int) -> list[dict[str, Any]]:
@@ -107,27 +82,6 @@ def measure_process(repeats: int) -> list[dict[str, Any]]:
     ]
 
 
-def gemm_rate(repeats: int) -> float:
-    """Floating-point operations a second in products of 1024 x 1024 float32 matrices: the best seen."""
-    import jax
-    import jax.numpy as jnp
-
-    matrix = jnp.ones((1024, 1024))
-    product = jax.jit(lambda x: x @ x)
-    jax.block_until_ready(product(matrix))
-    return 2 * 1024**3 / min(in_turns({"gemm": lambda: product(matrix)}, 4 * repeats)["gemm"])
-
-
-def machine_gemm_rate(repeats: int) -> float:
-    """`gemm_rate` of a process that nobody told to use one thread: of the whole machine."""
-    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
-    command = [sys.executable, "-c", f"import benchmark; print(benchmark.gemm_rate({repeats}))"]
-    done = subprocess.run(
-        command, cwd=HERE, env=environment, check=True, capture_output=True, text=True
-    )
-    return float(done.stdout)
-
-
 def update_flops(config: Config, features: Sequence[int], num_inputs: int, num_actions: int) -> int:
     """Matrix products of one update: a pass of either network, and two back through one of them."""
     sizes = (num_inputs, *features, num_actions)
@@ -142,11 +96,12 @@ class Training:
     def __init__(self, config: Config, num_seeds: int) -> None:
         import cartpole
         import jax
+        import members
 
         from jaxdqn import envs, population, training
 
-        env = envs.from_gymnax(cartpole.ENV, config.num_envs)
-        agent = cartpole.make_agent("dqn", env.num_actions)
+        env = envs.from_gymnax(members.ENV, config.num_envs)
+        agent = members.make_agent("dqn", env.num_actions)
         trainer = cartpole.make_trainer("dqn", config, env, agent, TOTAL_STEPS)
         start = time.perf_counter()
         self.state = jax.jit(population.each(trainer.init))(population.keys(range(num_seeds)))
@@ -171,7 +126,7 @@ class Training:
 
 def measure_population(seeds: Sequence[int], repeats: int) -> list[dict[str, Any]]:
     """World steps and updates a second of several agents in one program."""
-    import cartpole
+    import members
 
     config = Config()
     peak = machine_gemm_rate(repeats)
@@ -181,7 +136,7 @@ def measure_population(seeds: Sequence[int], repeats: int) -> list[dict[str, Any
     for count, run in runs.items():
         # The first call is not counted: it touches memory for the first time.
         rate = [count * ITERATIONS / s for s in seconds[count][1:]]
-        flops = config.num_updates * update_flops(config, cartpole.FEATURES, 4, 2)
+        flops = config.num_updates * update_flops(config, members.FEATURES, 4, 2)
         rows.append(
             {
                 "seeds": count,
@@ -213,6 +168,44 @@ def measure_buffer(repeats: int) -> list[dict[str, Any]]:
     ]
 
 
+def measure_prioritized(repeats: int, rounds: int = 50) -> list[dict[str, Any]]:
+    """Microseconds of drawing and rewriting 128 priorities, alone and four at once under `vmap`."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxdqn import prioritized
+
+    def by_tree(levels: Any, key: jax.Array):
+        leaf, priority = prioritized.draw(key, levels, 128)
+        return prioritized.write(levels, leaf, priority * 1.01), None
+
+    def by_cumulative_sum(priorities: jax.Array, key: jax.Array):
+        ends = jnp.cumsum(priorities)
+        leaf = jnp.searchsorted(ends, jax.random.uniform(key, (128,)) * ends[-1])
+        return priorities.at[leaf].multiply(1.01), None
+
+    rows = []
+    for size in (10_000, 100_000, 1_000_000):
+        full = jnp.arange(size), jnp.ones(size)
+        ways: dict[str, tuple[Any, Any]] = {
+            f"tree of {width}": (by_tree, prioritized.write(tree, *full))
+            for width in (8, 64, math.isqrt(size))
+            for tree in [prioritized.empty_tree(size, width)]
+        } | {"cumulative sum": (by_cumulative_sum, jnp.ones(size))}
+        for copies in (1, 4):
+            keys = jax.random.split(jax.random.key(0), (copies, rounds))
+            calls = {}
+            for way, (function, start) in ways.items():
+                run = jax.jit(jax.vmap(functools.partial(jax.lax.scan, function)))
+                starts = jax.tree.map(lambda x: jnp.stack([x] * copies), start)  # noqa: B023
+                calls[way] = functools.partial(run, starts, keys)
+            in_turns(calls, 1)
+            seconds = in_turns(calls, repeats)
+            each = {way: [s / rounds / copies for s in seconds[way]] for way in ways}
+            rows.append({"priorities": size, "at once": copies} | each)
+    return rows
+
+
 def main(args: Args) -> None:
     """Measures the parts asked for, prints them, writes the rows."""
     check_at_least("repeats", args.repeats, 1)
@@ -223,7 +216,7 @@ def main(args: Args) -> None:
         # Before this process starts JAX, which would take a core from them.
         written["process"] = rows = measure_process(args.repeats)
         table("`python experiments/cartpole.py`, the whole process", rows)
-    if {"population", "buffer"} & set(args.parts):
+    if set(args.parts) - {"process"}:
         from jaxdqn.runs import platform
 
         platform.configure(compilation_cache=False)
@@ -252,6 +245,17 @@ def main(args: Args) -> None:
             for row in rows
         ]
         table("The size of the replay", shown)
+    if "prioritized" in args.parts:
+        written["prioritized"] = rows = measure_prioritized(args.repeats)
+        for row in rows:
+            size = math.isqrt(row["priorities"])
+            names = {f"tree of {size}": "tree of √n"}
+            cells = {
+                names.get(name, name): spread(value, " µs", 1e6)
+                for name, value in row.items()
+                if isinstance(value, list)
+            }
+            table(f"{row['priorities']:,} priorities, {row['at once']} at once", [cells])
     if args.json:
         args.json.write_text(json.dumps(written, indent=2) + "\n")
 

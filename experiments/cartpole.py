@@ -1,4 +1,5 @@
-"""Trains deep Q-learning on CartPole, shows it, saves it. All choices are on this page.
+"""Trains deep Q-learning on CartPole, shows it, saves it. All choices are on this page,
+the networks and the family's on the next, members.py.
 
 python experiments/cartpole.py
 python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamma 0.98
@@ -7,33 +8,13 @@ python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamm
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+
+import members
+from members import ENV, NOISY, PRIORITIZED, AgentName, make_agent
 
 from jaxdqn.config import Config, check, check_at_least, num_iterations
 from jaxdqn.runs import cli
 
-AgentName = Literal[
-    "dqn",
-    "double",
-    "dueling",
-    "munchausen",
-    "c51",
-    "qr",
-    "iqn",
-    "hl-gauss",
-    "noisy",
-    "prioritized",
-    "rainbow",
-    "pqn",
-]
-AGENTS = get_args(AgentName)
-ENV = "CartPole-v1"
-FEATURES = (64, 64)
-# Position 2.4 m and angle 0.21 rad end an episode; the speeds stay below about 2.
-OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
-# Discounted by 0.995, a reward of 1 a step for ever is worth 200.
-V_MIN, V_MAX, NUM_ATOMS = 0.0, 200.0, 51
-NUM_QUANTILES = 32
 # PQN learns from long rollouts instead of replay.
 PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES = 32, 4, 8
 
@@ -49,7 +30,7 @@ class Args:
     seed: int = 0
     """Seed of the first; the others follow it by one each."""
     agent: AgentName = "dqn"
-    """What is learnt: see jaxdqn/agents.py."""
+    """What is learnt: see jaxdqn/agents/."""
     config: Config = field(default_factory=Config)
     chunk_steps: int = 1_000
     """World steps between two evaluations."""
@@ -65,35 +46,6 @@ class Args:
     """Print nothing but errors."""
     compilation_cache: bool = True
     """Keep compiled programs in the user's cache folder."""
-
-
-def make_agent(name: str, num_actions: int, features=FEATURES, obs_scale=OBS_SCALE):
-    """The agent called `name`: a network and what its errors are measured against."""
-    from jaxdqn import agents, distributions, networks, targets
-
-    shape = num_actions, features, obs_scale
-    support = distributions.support(V_MIN, V_MAX, NUM_ATOMS)
-    bin_width = (V_MAX - V_MIN) / (NUM_ATOMS - 1)
-    mlp = networks.MLP(*shape)
-    histogram = networks.MLP(*shape, num_atoms=NUM_ATOMS)
-    quantiles = networks.MLP(*shape, num_atoms=NUM_QUANTILES)
-    dueling_histogram = networks.Dueling(*shape, num_atoms=NUM_ATOMS)
-    return {
-        "dqn": lambda: agents.dqn(mlp),
-        "double": lambda: agents.dqn(mlp, bootstrap=targets.double_q),
-        "dueling": lambda: agents.dqn(networks.Dueling(*shape)),
-        "munchausen": lambda: agents.munchausen(mlp),
-        "c51": lambda: agents.c51(histogram, support),
-        "qr": lambda: agents.qr_dqn(quantiles, NUM_QUANTILES),
-        "iqn": lambda: agents.iqn(networks.ImplicitQuantile(*shape)),
-        "hl-gauss": lambda: agents.hl_gauss(histogram, support, sigma=0.75 * bin_width),
-        "noisy": lambda: agents.noisy(agents.dqn(mlp)),
-        "prioritized": lambda: agents.dqn(mlp),
-        "rainbow": lambda: agents.noisy(
-            agents.c51(dueling_histogram, support, targets.double_action)
-        ),
-        "pqn": lambda: agents.dqn(networks.NormMLP(*shape)),
-    }[name]()
 
 
 def make_trainer(name: str, config: Config, env, agent, total_steps: int):
@@ -119,20 +71,21 @@ def make_trainer(name: str, config: Config, env, agent, total_steps: int):
         num_updates = total_steps // (PQN_STEPS * env.num_envs) * PQN_EPOCHS * PQN_MINIBATCHES
         shape = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
         return pqn.pqn(env, agent, optimizer(num_updates), epsilon, *shape, config.gamma)
-    memory = replay.uniform if name not in ("prioritized", "rainbow") else prioritized.prioritized
+    memory = replay.uniform if name not in PRIORITIZED else prioritized.prioritized
     return training.dqn(
         config,
         env,
         agent,
         memory(config.capacity, config.batch_size, config.n_step),
         optimizer(num_iterations(config, total_steps) * config.num_updates),
-        epsilon if name not in ("noisy", "rainbow") else lambda world_steps: 0.0,
+        epsilon if name not in NOISY else lambda world_steps: 0.0,
     )
 
 
 def choices(args: Args) -> dict:
     """What makes a run this run; not where it is kept and what is said about it."""
-    chosen = dataclasses.asdict(args) | {"env": ENV, "features": FEATURES, "obs_scale": OBS_SCALE}
+    chosen = dataclasses.asdict(args) | members.CHOICES
+    chosen["pqn"] = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
     for name in ("run_dir", "resume", "quiet", "compilation_cache"):
         del chosen[name]
     return chosen

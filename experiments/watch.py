@@ -58,18 +58,18 @@ def main(args: Args) -> None:
     from jaxdqn.runs import platform
 
     platform.configure()
-    import cartpole
     import jax
+    import members
     import numpy as np
 
     from jaxdqn import envs, evaluation, policies
     from jaxdqn.runs import checkpoint, directory, render
 
     choices = directory.read_config(args.run_dir)["choices"]
-    if choices.get("agent") not in cartpole.AGENTS:
+    if choices.get("agent") not in members.AGENTS:
         raise RunError(f"{args.run_dir / 'config.json'} is not that of cartpole.py.", DAMAGED)
     env = envs.from_gymnax(choices["env"], args.episodes)
-    agent = cartpole.make_agent(
+    agent = members.make_agent(
         choices["agent"], env.num_actions, choices["features"], tuple(choices["obs_scale"])
     )
     init_key, reset_key, play_key, film_key = jax.random.split(jax.random.key(args.seed), 4)

@@ -11,7 +11,7 @@ from jaxdqn.replay import Buffer, Replay, Sample
 from jaxdqn.transition import Transition
 
 WIDTH = 64
-"""Children of a node of the tree: a power of two keeps float32 sums and indices simple."""
+"""Children of a node of the tree; of 8, 64 and √n the fastest or nearly (`benchmark.py --parts prioritized`)."""
 
 
 class PrioritizedBuffer(NamedTuple):
@@ -19,8 +19,8 @@ class PrioritizedBuffer(NamedTuple):
 
     ring: Buffer
     levels: tuple[jax.Array, ...]
-    """From the root's children `[1, WIDTH]` to the leaves `[., WIDTH]`: node j of a level is
-    the sum of row j of the next. Leaf `row * N + world` is a transition's; unwritten ones are 0."""
+    """From the root's children `[1, W]` to the leaves `[., W]`, W = `WIDTH`: node j of a level
+    is the sum of row j of the next. Leaf `row * N + world` is a transition's; unwritten ones are 0."""
     largest: jax.Array
     """`[]` float32, the largest priority so far: what new transitions get."""
 
@@ -72,12 +72,12 @@ def prioritized(
     return Replay(init, add, sample, update)
 
 
-def empty_tree(num_leaves: int) -> tuple[jax.Array, ...]:
+def empty_tree(num_leaves: int, width: int = WIDTH) -> tuple[jax.Array, ...]:
     """Levels of a tree with room for `num_leaves`, all zero."""
-    sizes = [-(-num_leaves // WIDTH)]
+    sizes = [-(-num_leaves // width)]
     while sizes[0] > 1:
-        sizes.insert(0, -(-sizes[0] // WIDTH))
-    return tuple(jnp.zeros((size, WIDTH)) for size in sizes)
+        sizes.insert(0, -(-sizes[0] // width))
+    return tuple(jnp.zeros((size, width)) for size in sizes)
 
 
 def write(
@@ -88,11 +88,12 @@ def write(
     Sums are never corrected by differences, so errors of rounding do not gather. Of
     one leaf given twice one value is kept, and all sums are right for it.
     """
+    width = levels[0].shape[-1]
     values, node, written = priority, leaf, []
     for level in reversed(levels):
-        level = level.at[node // WIDTH, node % WIDTH].set(values)
+        level = level.at[node // width, node % width].set(values)
         written.insert(0, level)
-        node = node // WIDTH
+        node = node // width
         values = jnp.sum(level[node], axis=-1)
     return tuple(written)
 
@@ -102,9 +103,10 @@ def draw(
 ) -> tuple[jax.Array, jax.Array]:
     """Leaves `[batch_size]`, each with probability its share of the sum, and their priorities.
 
-    Goes down from the root: at each node a draw of its own among WIDTH sums, so that
+    Goes down from the root: at each node a draw of its own among `width` sums, so that
     no float32 has to point at one leaf of a million. A priority of 0 is never drawn.
     """
+    width = levels[0].shape[-1]
     node = jnp.zeros(batch_size, jnp.int32)
     dice = jax.random.uniform(key, (len(levels), batch_size))
     for level, u in zip(levels, dice, strict=True):
@@ -114,5 +116,5 @@ def draw(
         child = jnp.sum(ends <= point[:, None], axis=-1)
         # Rounding may put the point at the very end: then the last child of any width.
         last = jnp.sum(ends < ends[:, -1:], axis=-1)
-        node = node * WIDTH + jnp.minimum(child, last).astype(jnp.int32)
-    return node, levels[-1][node // WIDTH, node % WIDTH]
+        node = node * width + jnp.minimum(child, last).astype(jnp.int32)
+    return node, levels[-1][node // width, node % width]

@@ -31,7 +31,7 @@ def command(monkeypatch, capsys, *options):
 
 MISTAKES = [
     (["--agnet", "dqn"], "Unrecognized options: --agnet"),
-    (["--agent", "rainbow"], "invalid choice 'rainbow' for argument '--agent'"),
+    (["--agent", "sarsa"], "invalid choice 'sarsa' for argument '--agent'"),
     (["--steps", "many"], "Error parsing --steps: invalid literal for int() with base 10: 'many'"),
     (["--steps", -5], "--steps (-5) must hold the warm-up and one iteration, at least 1008."),
     (["--steps", 1_007], "--steps (1007) must hold the warm-up and one iteration, at least 1008."),
@@ -163,7 +163,7 @@ def test_help_imports_nothing_heavy():
         "heavy = {'jax', 'flax', 'optax', 'gymnax', 'matplotlib', 'orbax', 'numpy'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()"
     )
-    environment = os.environ | {"PYTHONPATH": str(runner.ROOT)}
+    environment = os.environ | {"PYTHONPATH": f"{runner.ROOT}{os.pathsep}{runner.ROOT}/experiments"}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
 
 

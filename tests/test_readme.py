@@ -12,22 +12,19 @@ README = (runner.ROOT / "README.md").read_text()
 
 @pytest.mark.slow
 def test_the_code_runs_as_it_stands(capsys):
-    train, variant = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    train, *variants = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {"jax": jax, "optax": optax}
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         exec(train, names)
         # Random play earns 22 an episode.
         assert float(capsys.readouterr().out) > 30
-        exec(variant, names)
-        trainer = names["training"].dqn(
-            names["config"],
-            names["env"],
-            names["agent"],
-            names["memory"],
-            optax.adam(1e-3),
-            lambda steps: 0.1,
-        )
-        jax.eval_shape(lambda key: trainer.step(trainer.init(key)), jax.random.key(0))
+        for variant in variants:
+            exec(variant, names)
+            parts = (names[part] for part in ("config", "env", "agent", "memory"))
+            trainer = names["training"].dqn(*parts, optax.adam(1e-3), lambda steps: 0.1)
+            jax.eval_shape(
+                lambda key, trainer=trainer: trainer.step(trainer.init(key)), jax.random.key(0)
+            )
 
 
 def test_the_table_asks_each_file_its_own_question():

@@ -1,0 +1,66 @@
+"""Every name that `--agent` takes trains; the table's statistics are right."""
+
+import csv
+import math
+
+import cartpole
+import family
+import jax
+import members
+import numpy as np
+import pytest
+
+from jaxdqn import envs, training
+from jaxdqn.config import Config
+
+SMALL = Config(capacity=800, warmup_steps=80, batch_size=16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", members.AGENTS)
+def test_every_member_trains(name):
+    """A few iterations: finite losses, parameters that move, values of the right shape."""
+    env = envs.from_gymnax(members.ENV, SMALL.num_envs)
+    agent = members.make_agent(name, env.num_actions, features=(8,))
+    trainer = cartpole.make_trainer(name, SMALL, env, agent, total_steps=2_000)
+    with jax.debug_key_reuse(False):
+        start = jax.jit(trainer.init)(jax.random.key(0))
+        end, metrics = jax.jit(lambda state: training.run(trainer, state, 5))(start)
+    assert np.all(np.isfinite(metrics.loss)) and np.all(metrics.num_updates > 0)
+    before, after = (jax.tree.leaves(trainer.params(state)) for state in (start, end))
+    assert any(np.any(x != y) for x, y in zip(before, after, strict=True))
+    assert agent.q_values(trainer.params(end), start.actor.obs).shape == (8, 2)
+
+
+@pytest.mark.slow
+def test_the_table_and_the_picture_and_no_seed_twice(tmp_path, capsys):
+    args = family.Args(agents=("dqn",), steps=2_000, seeds=2, seed=3, repeats=0, out=tmp_path)
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        family.main(args)
+        first = capsys.readouterr().out
+        family.main(args)
+    assert first.startswith("dqn: ") and "| dqn |" in first
+    # Nothing was trained the second time: it says the table alone.
+    assert not capsys.readouterr().out.startswith("dqn: ")
+    rows = list(csv.DictReader((tmp_path / "family.csv").open()))
+    assert [row["seed"] for row in rows] == ["3", "4"]
+    assert (tmp_path / "family.png").stat().st_size > 1_000
+
+
+def test_wilsons_interval_by_hand():
+    # 10 of 10: (10 + z²/2 ± z²/2) / (10 + z²), so from 10 / 13.8416 to 1.
+    low, high = family.wilson(10, 10)
+    assert math.isclose(low, 10 / (10 + 1.96**2)) and high == 1.0
+    # 5 of 10 is symmetric about one half.
+    low, high = family.wilson(5, 10)
+    assert math.isclose(low + high, 1.0) and math.isclose(low, 0.2366, abs_tol=1e-4)
+
+
+def test_a_line_of_the_table_counts_what_it_says():
+    rows = [
+        {"agent": "dqn", "seed": str(i), "final_return": f, "best_return": "500"}
+        for i, f in enumerate(["474.9", "475.0", "500.0", "399.0"])
+    ]
+    line = family.summary("dqn", rows, {"dqn": 1.0})
+    assert line["≥ 475"].startswith("2 of 4") and line["≥ 400"] == "3 of 4"
+    assert line["final: median (least to most)"] == "475 (399 to 500)"
