@@ -10,8 +10,9 @@ from jaxdqn.config import require
 from jaxdqn.replay import Buffer, Replay, Sample
 from jaxdqn.transition import Transition
 
-WIDTH = 64
-"""Children of a node of the tree; of 8, 64 and √n the fastest or nearly (`benchmark.py --parts prioritized`)."""
+WIDTH = 8
+"""Children of a node of the tree. On a CPU 8 draws and writes four times as fast as 64, at every
+size and under `vmap`, and faster than a cumulative sum, in blocks of √n or over everything."""
 
 
 class PrioritizedBuffer(NamedTuple):
