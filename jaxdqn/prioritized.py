@@ -38,7 +38,7 @@ def prioritized(
 
     Its loss is weighted by `(1 / P(i))^beta`, divided by the largest of the batch, so
     that weights lie in (0, 1]. `alpha` 0 draws uniformly, `beta` 1 corrects fully.
-    An error that is not finite leaves its priority at the largest so far.
+    An error that is not finite leaves its priority as it was.
     """
     require("alpha", alpha, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
     require("beta", beta, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
@@ -62,11 +62,13 @@ def prioritized(
         batch = replay.gather(buffer.ring, leaf // num_envs, leaf % num_envs, n_step)
         # The total and the size cancel in the division by the largest weight.
         weight = (jnp.min(priority) / priority) ** beta
-        return Sample(batch, weight, handle=leaf)
+        return Sample(batch, weight, handle=(leaf, priority))
 
-    def update(buffer: PrioritizedBuffer, leaf: Any, td_error: jax.Array) -> PrioritizedBuffer:
+    def update(buffer: PrioritizedBuffer, handle: Any, td_error: jax.Array) -> PrioritizedBuffer:
+        leaf, before = handle
         priority = (jnp.abs(td_error) + floor) ** alpha
-        priority = jnp.where(jnp.isfinite(priority), priority, buffer.largest)
+        # Also puts the write after the read of `before`, without which all leaves are copied.
+        priority = jnp.where(jnp.isfinite(priority), priority, before)
         largest = jnp.maximum(buffer.largest, jnp.max(priority))
         return PrioritizedBuffer(buffer.ring, write(buffer.levels, leaf, priority), largest)
 

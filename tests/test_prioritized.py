@@ -6,13 +6,15 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import numbered
+from test_training import ROWS, ring_sized_work
+from worlds import chain, numbered
 
-from jaxdqn import prioritized
-from jaxdqn.config import ConfigError
+from jaxdqn import agents, networks, prioritized, training
+from jaxdqn.config import Config, ConfigError
 
 write, draw = jax.jit(prioritized.write), jax.jit(prioritized.draw, static_argnums=2)
 EXAMPLE = jax.tree.map(lambda x: x[0], numbered(0, 1, 4))
@@ -22,6 +24,12 @@ def filled(num_rows, capacity=400, **choices):
     memory = prioritized.prioritized(capacity, batch_size=64, **choices)
     buffer = jax.jit(memory.add)(memory.init(EXAMPLE), numbered(0, num_rows, 4))
     return memory, buffer
+
+
+def learn(memory, buffer, leaf, td_error):
+    """An update of transitions drawn at their present priority."""
+    before = leaves(buffer.levels, 400)[leaf]
+    return memory.update(buffer, (leaf, jnp.array(before)), td_error)
 
 
 def leaves(levels, size):
@@ -89,12 +97,12 @@ def test_a_point_at_the_very_end_falls_on_the_last_that_has_priority(monkeypatch
 
 def test_new_transitions_get_the_largest_priority():
     memory, buffer = filled(num_rows=2, alpha=1.0, floor=1e-3)
-    buffer = memory.update(buffer, jnp.array([5]), jnp.array([-7.0]))
+    buffer = learn(memory, buffer, jnp.array([5]), jnp.array([-7.0]))
     np.testing.assert_allclose(buffer.largest, 7.001)
     buffer = memory.add(buffer, numbered(2, 1, 4))
     np.testing.assert_allclose(leaves(buffer.levels, 12)[8:], np.full(4, 7.001), rtol=1e-6)
     # One overwritten is new: the ring has 100 rows of 4, so row 100 is row 0 again.
-    buffer = memory.update(buffer, jnp.array([0]), jnp.array([0.1]))
+    buffer = learn(memory, buffer, jnp.array([0]), jnp.array([0.1]))
     buffer = memory.add(buffer, numbered(3, 98, 4))
     np.testing.assert_allclose(leaves(buffer.levels, 4), np.full(4, 7.001), rtol=1e-6)
 
@@ -102,32 +110,33 @@ def test_new_transitions_get_the_largest_priority():
 def test_what_is_drawn_is_what_its_leaf_says():
     memory, buffer = filled(num_rows=7)
     sample = memory.sample(jax.random.key(3), buffer)
-    row, world = np.divmod(np.asarray(sample.handle), 4)
+    row, world = np.divmod(np.asarray(sample.handle[0]), 4)
     np.testing.assert_array_equal(sample.batch.reward, 100.0 * row + world + 0.25)
 
 
 @pytest.mark.parametrize(("beta", "expected"), [(0.0, [1, 1, 1]), (1.0, [1, 0.5, 0.25])])
 def test_weights_undo_the_preference_as_far_as_beta_says(beta, expected):
     memory, buffer = filled(num_rows=2, alpha=1.0, beta=beta, floor=1e-9)
-    buffer = memory.update(buffer, jnp.arange(8), jnp.array([1.0, 2.0, 4.0, 1, 1, 1, 1, 1]))
+    buffer = learn(memory, buffer, jnp.arange(8), jnp.array([1.0, 2.0, 4.0, 1, 1, 1, 1, 1]))
     sample = memory.sample(jax.random.key(4), buffer)
     assert np.all(np.isfinite(sample.weight)) and np.max(sample.weight) == 1.0
     for leaf, weight in enumerate(expected):
-        drawn = np.asarray(sample.weight)[np.asarray(sample.handle) == leaf]
+        drawn = np.asarray(sample.weight)[np.asarray(sample.handle[0]) == leaf]
         np.testing.assert_allclose(drawn, np.full(len(drawn), weight), rtol=1e-5)
 
 
 def test_alpha_zero_is_uniform_whatever_the_errors():
     memory, buffer = filled(num_rows=2, alpha=0.0)
-    buffer = memory.update(buffer, jnp.arange(8), jnp.arange(8.0))
+    buffer = learn(memory, buffer, jnp.arange(8), jnp.arange(8.0))
     np.testing.assert_array_equal(leaves(buffer.levels, 8), np.ones(8))
 
 
 @pytest.mark.parametrize("error", [np.nan, np.inf])
 def test_an_error_that_is_no_number_poisons_nothing(error):
     memory, buffer = filled(num_rows=2)
-    buffer = memory.update(buffer, jnp.array([1]), jnp.array([error]))
-    assert np.isfinite(buffer.largest) and np.all(np.isfinite(leaves(buffer.levels, 8)))
+    buffer = learn(memory, buffer, jnp.array([1]), jnp.array([error]))
+    assert np.isfinite(buffer.largest)
+    np.testing.assert_array_equal(leaves(buffer.levels, 8), np.ones(8))
 
 
 @pytest.mark.slow
@@ -180,3 +189,27 @@ def test_flashbax_draws_the_same_transitions_as_often():
     mine = np.bincount(np.asarray(mine), minlength=size)
     # Two samples of 20,000: χ² with 31 degrees of freedom exceeds 61.1 once in a thousand.
     assert np.sum((mine - theirs) ** 2 / (mine + theirs)) < 61.1
+
+
+@pytest.mark.parametrize("layout", ["alone", "vmap"])
+def test_the_compiled_loop_copies_neither_ring_nor_priorities(layout):
+    trainer = training.dqn(
+        Config(num_envs=4, capacity=4 * ROWS, warmup_steps=80, batch_size=32),
+        chain(4),
+        agents.dqn(networks.MLP(2, features=())),
+        prioritized.prioritized(4 * ROWS, 32, n_step=3),
+        optax.sgd(0.1),
+        lambda world_steps: 1.0,
+    )
+    program, init, key = (
+        partial(training.run, trainer, num_iterations=10),
+        trainer.init,
+        jax.random.key(0),
+    )
+    if layout == "vmap":
+        program, init, key = jax.vmap(program), jax.vmap(init), jax.random.split(key, 3)
+    with jax.debug_key_reuse(False):
+        state = jax.eval_shape(init, key)
+        compiled = jax.jit(program, donate_argnums=0).lower(state).compile()
+    leaves = prioritized.empty_tree(4 * ROWS)[-1].shape[0]
+    assert ring_sized_work(compiled, ROWS) == ring_sized_work(compiled, leaves) == []
