@@ -60,8 +60,6 @@ def make_agent(name: str, num_actions: int, features=FEATURES, obs_scale=OBS_SCA
         "hl-gauss": lambda: agents.hl_gauss(histogram, support, sigma=0.75 * bin_width),
         "noisy": lambda: agents.noisy(agents.dqn(mlp)),
         "prioritized": lambda: agents.dqn(mlp),
-        "rainbow": lambda: agents.noisy(
-            agents.c51(dueling_histogram, support, targets.double_action)
-        ),
+        "rainbow": lambda: agents.rainbow(dueling_histogram, support),
         "pqn": lambda: agents.dqn(networks.NormMLP(*shape)),
     }[name]()

@@ -117,7 +117,7 @@ def test_what_is_drawn_is_what_its_leaf_says():
 @pytest.mark.parametrize(("beta", "expected"), [(0.0, [1, 1, 1]), (1.0, [1, 0.5, 0.25])])
 def test_weights_undo_the_preference_as_far_as_beta_says(beta, expected):
     memory, buffer = filled(num_rows=2, alpha=1.0, beta=beta, floor=1e-9)
-    buffer = learn(memory, buffer, jnp.arange(8), jnp.array([1.0, 2.0, 4.0, 1, 1, 1, 1, 1]))
+    buffer = learn(memory, buffer, jnp.arange(8), jnp.array([2.0, 4.0, 8.0, 2, 2, 2, 2, 2]))
     sample = memory.sample(jax.random.key(4), buffer)
     assert np.all(np.isfinite(sample.weight)) and np.max(sample.weight) == 1.0
     for leaf, weight in enumerate(expected):

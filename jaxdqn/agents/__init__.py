@@ -9,6 +9,7 @@ from jaxdqn.agents.iqn import iqn
 from jaxdqn.agents.munchausen import munchausen
 from jaxdqn.agents.noisy import noisy
 from jaxdqn.agents.qr_dqn import qr_dqn
+from jaxdqn.agents.rainbow import rainbow
 
 __all__ = [
     "Agent",
@@ -20,4 +21,5 @@ __all__ = [
     "munchausen",
     "noisy",
     "qr_dqn",
+    "rainbow",
 ]
