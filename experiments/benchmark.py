@@ -115,7 +115,7 @@ class Training:
     def pretend_full(self) -> None:
         """Lets draws reach all of the ring, also what holds zeros still."""
         buffer = self.state.buffer
-        num_rows = buffer.data.reward.shape[1]
+        num_rows = buffer.words.shape[1]
         full = buffer._replace(filled_rows=buffer.filled_rows * 0 + num_rows)
         self.state = self.state._replace(buffer=full)
 

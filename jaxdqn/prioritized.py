@@ -49,7 +49,7 @@ def prioritized(
         return PrioritizedBuffer(uniform.init(example), empty_tree(capacity), jnp.float32(1.0))
 
     def add(buffer: PrioritizedBuffer, batch: Transition) -> PrioritizedBuffer:
-        num_rows, num_envs = buffer.ring.data.reward.shape
+        num_rows, num_envs, _ = buffer.ring.words.shape
         first = buffer.ring.next_row
         written = (first + jnp.arange(batch.reward.shape[0])) % num_rows
         leaf = (written[:, None] * num_envs + jnp.arange(num_envs)[None]).ravel()
@@ -57,7 +57,7 @@ def prioritized(
         return PrioritizedBuffer(uniform.add(buffer.ring, batch), levels, buffer.largest)
 
     def sample(key: jax.Array, buffer: PrioritizedBuffer) -> Sample:
-        num_envs = buffer.ring.data.reward.shape[1]
+        num_envs = buffer.ring.words.shape[1]
         leaf, priority = draw(key, buffer.levels, batch_size)
         batch = replay.gather(buffer.ring, leaf // num_envs, leaf % num_envs, n_step)
         # The total and the size cancel in the division by the largest weight.

@@ -20,9 +20,9 @@ example = partial(numbered, 0, 1)
 
 def rows_of(buffer):
     """The rows of a ring, oldest first."""
-    filled, num_rows = int(buffer.filled_rows), buffer.data.reward.shape[0]
+    filled, num_rows = int(buffer.filled_rows), buffer.words.shape[0]
     order = [(int(buffer.next_row) - filled + i) % num_rows for i in range(filled)]
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[order], buffer.data)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[order], replay.contents(buffer))
 
 
 def empty(num_rows, num_envs):

@@ -235,7 +235,7 @@ def test_a_checkpoint_of_another_network_is_refused(whole, tmp_path):
     train(tmp_path)
     other = chain_trainer(capacity=1_000)
     with pytest.raises(
-        RunError, match=r"buffer.data.action is int32\[2, 500, 4\], not int32\[2, 250, 4\]"
+        RunError, match=r"buffer.words is uint32\[2, 500, 4, 14\], not uint32\[2, 250, 4, 14\]"
     ):
         train(tmp_path, trainer=other, resume=True)
 

@@ -81,7 +81,7 @@ def test_counters_count_world_steps_and_updates(run):
 
 def test_metrics_tell_what_the_buffer_holds(run):
     state, metrics = run(jax.jit(TRAINER.init)(jax.random.key(0)))
-    new = jax.tree.map(lambda ring: ring[20:80], state.buffer.data)
+    new = jax.tree.map(lambda ring: ring[20:80], replay.contents(state.buffer))
     np.testing.assert_array_equal(
         metrics.num_episodes, np.sum(new.finished.reshape(30, -1), axis=1)
     )
@@ -102,7 +102,8 @@ def test_two_runs_of_fifteen_are_one_of_thirty(run):
 def test_another_seed_is_another_run(run):
     states = [run(jax.jit(TRAINER.init)(jax.random.key(seed)))[0] for seed in (0, 1)]
     assert not equal(states[0].learner.params, states[1].learner.params)
-    assert not equal(states[0].buffer.data.action, states[1].buffer.data.action)
+    first, second = (replay.contents(state.buffer).action for state in states)
+    assert not equal(first, second)
 
 
 def test_a_seed_alone_equals_the_same_seed_among_others():
@@ -130,7 +131,7 @@ def test_exploration_never_repeats_itself():
     """If a key were not advanced, each iteration would explore as the one before."""
     state = jax.jit(TRAINER.init)(jax.random.key(0))
     state, _ = jax.jit(partial(training.run, TRAINER, num_iterations=30))(state)
-    actions = np.asarray(state.buffer.data.action[20:80]).reshape(30, -1)
+    actions = np.asarray(replay.contents(state.buffer).action[20:80]).reshape(30, -1)
     assert len(np.unique(actions, axis=0)) > 25
 
 
