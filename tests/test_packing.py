@@ -17,7 +17,7 @@ def leaves(draw):
     """Arrays of any bits, under leading axes `[3, 2]`."""
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     shape = (3, 2, *draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=5)))
-    if dtype == bool:
+    if dtype.kind == "b":
         return draw(hnp.arrays(dtype, shape))
     size = int(np.prod(shape)) * dtype.itemsize
     return np.frombuffer(draw(st.binary(min_size=size, max_size=size)), dtype).reshape(shape)
