@@ -100,12 +100,14 @@ class Training:
 
         from jaxdqn import envs, population, training
 
-        env = envs.from_gymnax(members.ENV, config.num_envs)
-        agent = members.make_agent("dqn", env.num_actions)
-        trainer = cartpole.make_trainer("dqn", config, env, agent, TOTAL_STEPS)
+        agent = members.make_agent("dqn", envs.from_gymnax(members.ENV, 1).num_actions)
+        trainer = cartpole.make_trainer("dqn", config, agent, TOTAL_STEPS)
+        layout = population.layout(num_seeds)
         start = time.perf_counter()
-        self.state = jax.jit(population.each(trainer.init))(population.keys(range(num_seeds)))
-        chunk = population.each(lambda state: training.run(trainer, state, ITERATIONS))
+        self.state = jax.jit(population.each(trainer.init, layout))(
+            population.keys(range(num_seeds))
+        )
+        chunk = population.each(lambda state: training.run(trainer, state, ITERATIONS), layout)
         lowered = jax.jit(chunk, donate_argnums=0).lower(self.state)
         self.program = lowered.compile()
         self.compile_seconds = time.perf_counter() - start

@@ -8,12 +8,16 @@ python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamm
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import members
+import tyro
 from members import ENV, NOISY, PRIORITIZED, AgentName, make_agent
 
-from jaxdqn.config import Config, check, check_at_least, num_iterations
-from jaxdqn.runs import cli
+from jaxdqn.config import Config, ConfigError, check, check_at_least, floats, num_iterations
+from jaxdqn.runs import cli, hardware
+from jaxdqn.runs.errors import DIVERGED, RunError
+from jaxdqn.runs.hardware import Hardware
 
 # PQN learns from long rollouts instead of replay.
 PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES = 32, 4, 8
@@ -44,49 +48,54 @@ class Args:
     """Go on with the run in --run-dir."""
     quiet: bool = False
     """Print nothing but errors."""
-    compilation_cache: bool = True
-    """Keep compiled programs in the user's cache folder."""
+    hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(default_factory=Hardware)
 
 
-def make_trainer(name: str, config: Config, env, agent, total_steps: int):
+def make_trainer(name: str, config: Config, agent, total_steps: int, data_shards: int = 1):
     """Training of the agent called `name`; learning rate and exploration fall over `total_steps`."""
     import jax.numpy as jnp
     import optax
 
-    from jaxdqn import pqn, prioritized, replay, training
+    from jaxdqn import envs, pqn, prioritized, replay, sharding, training
 
     def optimizer(num_updates: int) -> optax.GradientTransformation:
         learning_rate = optax.linear_schedule(config.learning_rate, 0.0, num_updates)
         return optax.chain(
+            sharding.mean_gradients() if data_shards > 1 else optax.identity(),
             optax.clip_by_global_norm(config.max_grad_norm),
             optax.adam(learning_rate, eps=config.adam_epsilon),
         )
 
     def epsilon(world_steps):
-        progress = world_steps / jnp.maximum(config.epsilon_decay_rate * total_steps, 1.0)
+        progress = (
+            data_shards * world_steps / jnp.maximum(config.epsilon_decay_rate * total_steps, 1.0)
+        )
         fall = config.epsilon_start - config.epsilon_end
         return config.epsilon_start - fall * jnp.minimum(progress, 1.0)
 
+    part = sharding.part(config, data_shards)
+    env = envs.from_gymnax(ENV, part.num_envs)
     if name == "pqn":
         num_updates = total_steps // (PQN_STEPS * env.num_envs) * PQN_EPOCHS * PQN_MINIBATCHES
         shape = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
         return pqn.pqn(env, agent, optimizer(num_updates), epsilon, *shape, config.gamma)
     memory = replay.uniform if name not in PRIORITIZED else prioritized.prioritized
-    return training.dqn(
-        config,
+    trainer = training.dqn(
+        part,
         env,
         agent,
-        memory(config.capacity, config.batch_size, config.n_step),
+        memory(part.capacity, part.batch_size, part.n_step),
         optimizer(num_iterations(config, total_steps) * config.num_updates),
         epsilon if name not in NOISY else lambda world_steps: 0.0,
     )
+    return sharding.whole(trainer, data_shards) if data_shards > 1 else trainer
 
 
 def choices(args: Args) -> dict:
     """What makes a run this run; not where it is kept and what is said about it."""
     chosen = dataclasses.asdict(args) | members.CHOICES
     chosen["pqn"] = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
-    for name in ("run_dir", "resume", "quiet", "compilation_cache"):
+    for name in ("run_dir", "resume", "quiet", "hardware"):
         del chosen[name]
     return chosen
 
@@ -99,30 +108,40 @@ def main(args: Args) -> None:
         check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
 
-    from jaxdqn.runs import platform
-
-    platform.configure(args.compilation_cache)
-    platform.warn_of_lost_accelerator()
+    if args.agent == "pqn" and args.hardware.data_shards > 1:
+        rule = "must be 1 for pqn, which has no replay to share."
+        raise ConfigError("data_shards", args.hardware.data_shards, rule)
+    seeds = range(args.seed, args.seed + args.seeds)
+    layout = hardware.start(args.hardware, args.seeds)
     import jax
 
-    from jaxdqn import envs, evaluation, policies
+    from jaxdqn import envs, evaluation, policies, session
+    from jaxdqn.population import Members
     from jaxdqn.runs import directory, loop, render
 
-    env = envs.from_gymnax(ENV, config.num_envs)
-    agent = make_agent(args.agent, env.num_actions)
-    trainer = make_trainer(args.agent, config, env, agent, args.steps)
+    agent = make_agent(args.agent, envs.from_gymnax(ENV, 1).num_actions)
+
+    def trainer(settings):
+        own = dataclasses.replace(config, **settings)
+        return make_trainer(args.agent, own, agent, args.steps, layout.data_shards)
+
+    # Floats are data: another learning rate is the same program, and need not be compiled.
+    all_members = Members(seeds, {name: [x] * args.seeds for name, x in floats(config).items()})
+    first = trainer(all_members.one(0))
     plan = loop.Plan(
-        range(args.seed, args.seed + args.seeds),
+        all_members,
         args.steps,
-        trainer.warmup_steps,
-        trainer.iteration_steps,
+        first.warmup_steps,
+        first.iteration_steps,
         args.chunk_steps,
         args.save_period,
     )
     loop.check(plan)
+    lines = hardware.plan(all_members, layout, lambda key, own: session.init(key, trainer(own)))
     run_dir = directory.claim(args.run_dir, Path("runs/cartpole"), choices(args), args.resume)
     say = (lambda line: None) if args.quiet else cli.say
-    say(f"Run directory: {run_dir}")
+    for line in (*lines, f"Run directory: {run_dir}"):
+        say(line)
 
     policy = policies.greedy(agent.q_values)
     eval_env = envs.from_gymnax(ENV, args.eval_episodes)
@@ -130,7 +149,7 @@ def main(args: Args) -> None:
     def evaluate(key, params):
         return evaluation.evaluate(key, params, eval_env, policy)
 
-    result, params = loop.train(trainer, evaluate, plan, run_dir, args.resume, args.quiet)
+    result, params = loop.train(trainer, evaluate, plan, layout, run_dir, args.resume, args.quiet)
     film_key = jax.random.fold_in(jax.random.key(args.seed), 1)
     film = render.episode(film_key, params, envs.from_gymnax(ENV, 1), policy)
     render.gif(run_dir / "policy.gif", film)
@@ -138,6 +157,12 @@ def main(args: Args) -> None:
     for seed, final, best in outcomes:
         say(f"Seed {seed}: greedy return {final:.1f} at the end, {best:.1f} at its best.")
     say(f"Look at {run_dir / 'curve.png'} and {run_dir / 'policy.gif'}.")
+    lost = [seed for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None]
+    if lost:
+        names = ", ".join(map(str, lost))
+        raise RunError(
+            f"the loss of seed {names} is no longer finite; the others are done.", DIVERGED
+        )
 
 
 if __name__ == "__main__":

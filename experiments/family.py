@@ -56,10 +56,8 @@ def make(name: str, steps: int):
     """Trainer and agent of the member called `name`."""
     from jaxdqn import envs
 
-    config = Config()
-    env = envs.from_gymnax(members.ENV, config.num_envs)
-    agent = members.make_agent(name, env.num_actions)
-    return cartpole.make_trainer(name, config, env, agent, steps), agent
+    agent = members.make_agent(name, envs.from_gymnax(members.ENV, 1).num_actions)
+    return cartpole.make_trainer(name, Config(), agent, steps), agent
 
 
 def train(name: str, steps: int, seeds: Sequence[int]) -> list[dict[str, object]]:
@@ -89,7 +87,8 @@ def train(name: str, steps: int, seeds: Sequence[int]) -> list[dict[str, object]
         )
         return report.greedy_return[-1], end.best_return
 
-    final, best = jax.jit(population.each(whole))(population.keys(seeds))
+    layout = population.layout(len(seeds))
+    final, best = jax.jit(population.each(whole, layout))(population.keys(seeds))
     return [
         dict(zip(FIELDS, (name, seed, f"{float(f):.2f}", f"{float(b):.2f}"), strict=True))
         for seed, f, b in zip(seeds, final, best, strict=True)
@@ -166,7 +165,7 @@ def main(args: Args) -> None:
 
     from jaxdqn.runs import platform
 
-    platform.configure()
+    platform.configure(platform.cores())
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "family.csv"
     rows = list(csv.DictReader(path.open())) if path.exists() else []

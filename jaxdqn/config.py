@@ -57,6 +57,11 @@ class Config:
     """Fraction of all world steps that the decay takes, in [0, 1]."""
 
 
+def floats(config: Config) -> dict[str, float]:
+    """The numbers of `config` that may be traced: what members of one program can have of their own."""
+    return {f.name: getattr(config, f.name) for f in fields(config) if f.type is float}
+
+
 def iteration_steps(config: Config) -> int:
     """World steps of one iteration, `N T`."""
     return config.num_envs * config.num_steps

@@ -22,7 +22,7 @@ class Session(NamedTuple):
     evaluation_key: jax.Array
     """`[]`, a stream of its own: how often one looks does not change what is learnt."""
     best_params: Params
-    """Of the evaluation with the highest mean so far; of equal ones the last."""
+    """Of the evaluation with the highest mean so far; of equal ones the last. Never lost ones."""
     best_return: jax.Array
     """`[]` float32, that mean; minus infinity before the first."""
 
@@ -54,11 +54,11 @@ def advance(
     params = trainer.params(state)
     key = jax.random.fold_in(session.evaluation_key, metrics.world_steps[-1])
     greedy_return = jnp.mean(evaluate(key, params))
-    better = greedy_return >= session.best_return
+    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
+    better = finite & (greedy_return >= session.best_return)
     best_params = jax.tree.map(
         lambda new, old: jnp.where(better, new, old), params, session.best_params
     )
     best_return = jnp.where(better, greedy_return, session.best_return)
-    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
     report = Report(metrics, greedy_return, finite)
     return Session(state, session.evaluation_key, best_params, best_return), report

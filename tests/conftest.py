@@ -21,6 +21,8 @@ hypothesis.settings.load_profile("jaxdqn")
 jax.config.update("jax_default_matmul_precision", "float32")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+# A population is spread over devices; those that are not asked for cost nothing.
+jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_unconfigure():

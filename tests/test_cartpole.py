@@ -205,7 +205,7 @@ def test_a_run_leaves_all_its_files_and_says_where(small):
         "checkpoints", "policy", "tensorboard",
     }  # fmt: skip
     assert {path.name for path in run_dir.iterdir()} == expected
-    assert out.startswith(f"Run directory: {run_dir}") and f"{run_dir / 'curve.png'}" in out
+    assert f"\nRun directory: {run_dir}\n" in out and f"{run_dir / 'curve.png'}" in out
     assert "Seed 9: greedy return" in out and "return: training" in err
     config = json.loads((run_dir / "config.json").read_text())
     assert config["choices"]["config"]["gamma"] == 0.995 and config["choices"]["seed"] == 7

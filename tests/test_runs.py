@@ -14,14 +14,16 @@ import runner
 from test_training import TRAINER, chain_trainer, equal
 from worlds import LENGTH, chain
 
-from jaxdqn import agents, evaluation, networks, policies
+from jaxdqn import agents, evaluation, networks, policies, population
 from jaxdqn.config import ConfigError
+from jaxdqn.population import Members
 from jaxdqn.runs import checkpoint, logs, loop
 from jaxdqn.runs.errors import DAMAGED, DIVERGED, Interrupted, RunError
 
 # 30 iterations of 8 world steps: chunks of 10, 10, 10.
 SHAPE = {"warmup_steps": 80, "iteration_steps": 8}
-PLAN = loop.Plan(seeds=[3, 4], total_steps=320, chunk_steps=80, save_period=2, **SHAPE)
+MEMBERS = Members([3, 4])
+PLAN = loop.Plan(MEMBERS, total_steps=320, chunk_steps=80, save_period=2, **SHAPE)
 POLICY = policies.greedy(agents.dqn(networks.MLP(2, features=())).q_values)
 EVAL_ENV = chain(num_envs=6, time_limit=4)
 
@@ -37,7 +39,10 @@ def evaluate(key, params):
 
 
 def train(run_dir, plan=PLAN, trainer=TRAINER, **options):
-    return loop.train(trainer, evaluate, plan, run_dir, quiet=True, **options)
+    layout = population.layout(len(plan.members))
+    return loop.train(
+        lambda settings: trainer, evaluate, plan, layout, run_dir, quiet=True, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +71,7 @@ def rows(run_dir):
 
 
 def test_a_plan_counts_its_chunks_and_their_lengths():
-    plan = loop.Plan([0], total_steps=300, chunk_steps=80, save_period=2, **SHAPE)
+    plan = loop.Plan(Members([0]), total_steps=300, chunk_steps=80, save_period=2, **SHAPE)
     # (300 - 80) / 8 = 27 whole iterations: 10, 10 and 7.
     assert (plan.num_iterations, plan.num_chunks) == (27, 3)
     assert [plan.length(chunk) for chunk in (1, 2, 3)] == [10, 10, 7]
@@ -81,7 +86,9 @@ def test_a_plan_counts_its_chunks_and_their_lengths():
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused(choice, message):
     with pytest.raises(ConfigError, match=message):
-        loop.check(loop.Plan([0], 320, **SHAPE, **{"chunk_steps": 80, "save_period": 2} | choice))
+        loop.check(
+            loop.Plan(MEMBERS, 320, **SHAPE, **{"chunk_steps": 80, "save_period": 2} | choice)
+        )
 
 
 def test_the_run_directory_holds_what_the_readme_says(whole):
@@ -246,7 +253,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before
         broken = state.world_steps >= 272
         return state, metrics._replace(loss=jnp.where(broken, jnp.nan, metrics.loss))
 
-    plan = loop.Plan([5], total_steps=320, chunk_steps=80, save_period=1, **SHAPE)
+    plan = loop.Plan(Members([5]), total_steps=320, chunk_steps=80, save_period=1, **SHAPE)
     with pytest.raises(
         RunError, match="loss of seed 5 is no longer finite at world step 272"
     ) as error:

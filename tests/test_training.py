@@ -10,7 +10,7 @@ import optax
 import pytest
 from worlds import LENGTH, chain
 
-from jaxdqn import agents, networks, population, replay, training
+from jaxdqn import agents, networks, replay, training
 from jaxdqn.config import Config, ConfigError
 
 GAMMA = 0.9
@@ -104,27 +104,6 @@ def test_another_seed_is_another_run(run):
     assert not equal(states[0].learner.params, states[1].learner.params)
     first, second = (replay.contents(state.buffer).action for state in states)
     assert not equal(first, second)
-
-
-def test_a_seed_alone_equals_the_same_seed_among_others():
-    """To the bit, as the members are mapped one after another on a CPU."""
-
-    def whole(key):
-        return training.run(TRAINER, TRAINER.init(key), 30)
-
-    program = jax.jit(population.each(whole))
-    together = program(population.keys([7, 8, 9]))
-    alone = program(population.keys([8]))
-    assert equal(jax.tree.map(lambda x: x[1:2], together), alone)
-
-
-def test_under_vmap_a_seed_differs_by_rounding_only():
-    def whole(key):
-        return training.run(TRAINER, TRAINER.init(key), 30)[1].loss
-
-    alone = jax.jit(whole)(jax.random.key(8))
-    together = jax.jit(jax.vmap(whole))(population.keys([7, 8, 9]))
-    np.testing.assert_allclose(together[1], alone, rtol=1e-4, atol=1e-6)
 
 
 def test_exploration_never_repeats_itself():

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import tyro
 
-from jaxdqn.config import ConfigError
+from jaxdqn.config import Config, ConfigError
 from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, Interrupted, RunError
 from jaxdqn.runs.signals import stop_request
 
@@ -30,7 +30,8 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
             run(parse(args_type, sys.argv[1:]))
     except ConfigError as error:
         own = {field.name for field in dataclasses.fields(args_type)}
-        option = error.option if error.option in own else f"config.{error.option}"
+        nested = {field.name for field in dataclasses.fields(Config)} - own
+        option = f"config.{error.option}" if error.option in nested else error.option
         _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT)
     except Interrupted as stop:
         _exit(f"{stop}. Go on with: {resume_command(stop.run_dir)}", stop.exit_code)

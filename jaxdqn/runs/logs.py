@@ -20,7 +20,8 @@ Row = dict[str, Any]
 def row(chunk: int, report: Report) -> Row:
     """A chunk in plain Python; `report` has the seeds `[S]` leading every leaf.
 
-    `null` stands for a mean of nothing: no episode ended in the chunk, or the loss was not finite.
+    `null` stands for a mean of nothing: no episode ended in the chunk; of a loss, that it or
+    the parameters are no longer finite.
     """
     metrics = report.metrics
     episodes = np.sum(metrics.num_episodes, axis=1)
@@ -31,10 +32,20 @@ def row(chunk: int, report: Report) -> Row:
         "world_steps": int(metrics.world_steps[0, -1]),
         "updates": int(metrics.num_updates[0, -1]),
         "epsilon": float(metrics.epsilon[0, -1]),
-        "loss": _numbers(np.mean(metrics.loss, axis=1)),
+        "loss": _numbers(np.where(report.finite, np.mean(metrics.loss, axis=1), np.nan)),
         "train_return": _numbers(train_return),
         "greedy_return": _numbers(report.greedy_return),
     }
+
+
+def diverged(rows: list[Row]) -> list[int | None]:
+    """For each member the world steps of the first row in which its loss was not finite."""
+    lost: list[int | None] = [None] * len(rows[0]["loss"])
+    for row in reversed(rows):
+        lost = [
+            row["world_steps"] if x is None else y for x, y in zip(row["loss"], lost, strict=True)
+        ]
+    return lost
 
 
 def mean(values: list[float | None]) -> float:

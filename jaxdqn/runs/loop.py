@@ -2,16 +2,18 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from jaxdqn import population, runs, session
 from jaxdqn.config import ConfigError, check_at_least
+from jaxdqn.population import Layout, Members, Settings
 from jaxdqn.runs import checkpoint, logs, plots
 from jaxdqn.runs.directory import locked, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
@@ -24,9 +26,9 @@ from jaxdqn.training import Trainer
 class Plan:
     """How long to train, and how often to look."""
 
-    seeds: Sequence[int]
+    members: Members
     total_steps: int
-    """World steps of one seed, warm-up included; what does not fill an iteration is left out."""
+    """World steps of one member, warm-up included; what does not fill an iteration is left out."""
     warmup_steps: int
     iteration_steps: int
     """World steps of an iteration."""
@@ -74,37 +76,42 @@ def check(plan: Plan) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What `result.json` says; a list holds a value for each seed."""
+    """What `result.json` says; a list holds a value for each member."""
 
     seeds: list[int]
+    settings: dict[str, list[float]]
+    """What members have of their own beside the seed."""
     final_return: list[float]
     """Mean of the last evaluation: the headline."""
     best_return: list[float]
     """The highest mean of all evaluations: flattering, it was chosen by looking."""
+    diverged: list[int | None]
+    """World steps by the chunk in which the loss, or a parameter, first was not finite; `null` for most."""
     world_steps: int
-    """Of one seed."""
+    """Of one member."""
     updates: int
-    """Of one seed."""
+    """Of one member."""
     policy_seed: int
-    """The seed whose best parameters are in `policy/`."""
+    """Of the member whose best parameters are in `policy/`."""
     seconds: dict[str, float]
     """Of this process: `import` until `train` was called, `compile`, and `run`, evaluations and saves included."""
 
 
 def train(
-    trainer: Trainer,
+    make_trainer: Callable[[Settings], Trainer],
     evaluate: Evaluate,
     plan: Plan,
+    layout: Layout,
     run_dir: Path,
     resume: bool = False,
     quiet: bool = False,
 ) -> tuple[Result, Any]:
-    """Trains `plan.seeds` side by side into `run_dir`; returns the result and the best parameters.
+    """Trains `plan.members` side by side into `run_dir`; returns the result and the best parameters.
 
     With `resume` goes on after the newest usable checkpoint, to the bit as if never
     stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
-    came, which is saved; `RunError` at the end of one whose loss is not finite, which
-    is not, so that the checkpoint before stays the newest.
+    came, which is saved; `RunError` at the end of one after which no member's loss is
+    finite, which is not, so that the checkpoint before stays the newest.
     """
     seconds = {"import": time.perf_counter() - runs.STARTED}
     started = time.perf_counter()
@@ -113,11 +120,14 @@ def train(
         stop_request() as stop,
         checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as saves,
     ):
-        init = jax.jit(population.each(partial(session.init, trainer=trainer)))
-        sessions, chunk, rows = init(population.keys(plan.seeds)), 0, []
+        keys, settings = jax.device_put(
+            (plan.members.keys(), plan.members.values()),
+            NamedSharding(layout.mesh, population.ONE_EACH),
+        )
+        sessions, chunk, rows = start(make_trainer, layout)(keys, settings), 0, []
         if resume and saves.chunks():
             chunk, sessions, rows = saves.restore(sessions)
-        programs = compile_chunks(trainer, evaluate, plan, sessions)
+        programs = compile_chunks(make_trainer, evaluate, plan, layout, sessions, settings)
         seconds["compile"] = time.perf_counter() - started
 
         started = time.perf_counter()
@@ -125,47 +135,68 @@ def train(
         with logs.Log(run_dir, rows, plan.total_steps, quiet) as log:
             while chunk < plan.num_chunks and not stopping:
                 chunk += 1
-                sessions, report = programs[plan.length(chunk)](sessions)
+                sessions, report = programs[plan.length(chunk)](sessions, settings)
                 report = jax.device_get(report)
                 log.write(logs.row(chunk, report))
-                _require_finite(report, plan)
+                _require_one_finite(report, plan)
                 # Asked once: what stops here must be what was saved here.
                 stopping = stop.requested
                 if plan.saves_after(chunk) or stopping:
                     saves.save(chunk, sessions, rows)
         seconds["run"] = time.perf_counter() - started
 
-    best = int(np.argmax(sessions.best_return))
-    best_params = jax.tree.map(lambda leaf: leaf[best], sessions.best_params)
-    checkpoint.save_policy(run_dir / "policy", best_params)
+    own = [layout.row(k, len(plan.members)) for k in range(len(plan.members))]
+    best_return = np.asarray(sessions.best_return)[own]
+    best = int(np.argmax(best_return))
+    best_params = jax.tree.map(lambda leaf: np.asarray(leaf[own[best]]), sessions.best_params)
+    checkpoint.save_policy(run_dir / "policy", jax.tree.map(jnp.asarray, best_params))
     plots.curve(run_dir / "curve.png", rows)
     if chunk < plan.num_chunks:
         raise Interrupted(stop.signal_number, rows[-1]["world_steps"], run_dir)
     result = Result(
-        seeds=list(plan.seeds),
+        seeds=list(plan.members.seeds),
+        settings={name: list(values) for name, values in plan.members.settings.items()},
         final_return=rows[-1]["greedy_return"],
-        best_return=np.asarray(sessions.best_return).tolist(),
+        best_return=best_return.tolist(),
+        diverged=logs.diverged(rows),
         world_steps=rows[-1]["world_steps"],
         updates=rows[-1]["updates"],
-        policy_seed=plan.seeds[best],
+        policy_seed=plan.members.seeds[best],
         seconds={part: round(value, 3) for part, value in seconds.items()},
     )
     write_json(run_dir / "result.json", dataclasses.asdict(result))
     return result, best_params
 
 
+def start(
+    make_trainer: Callable[[Settings], Trainer], layout: Layout
+) -> Callable[[jax.Array, Settings], Session]:
+    """`(keys [S], settings [S]) -> sessions`, compiled when it is called."""
+
+    def init(key: jax.Array, settings: Settings) -> Session:
+        return session.init(key, make_trainer(settings))
+
+    return jax.jit(population.each(init, layout, out_specs=population.ONE_A_PART))
+
+
 def compile_chunks(
-    trainer: Trainer, evaluate: Evaluate, plan: Plan, sessions: Session
-) -> dict[int, Callable[[Session], tuple[Session, Report]]]:
+    make_trainer: Callable[[Settings], Trainer],
+    evaluate: Evaluate,
+    plan: Plan,
+    layout: Layout,
+    sessions: Session,
+    settings: Settings,
+) -> dict[int, Callable[[Session, Settings], tuple[Session, Report]]]:
     """A compiled program for each length of chunk, at most two; each consumes the sessions given to it."""
-    lengths = {plan.length(1), plan.length(plan.num_chunks)}
+    specs = population.ONE_A_PART, population.ONE_EACH
     programs = {}
-    for length in lengths:
-        advance = partial(
-            session.advance, trainer=trainer, evaluate=evaluate, num_iterations=length
-        )
-        program = jax.jit(population.each(advance), donate_argnums=0)
-        programs[length] = program.lower(sessions).compile()
+    for length in {plan.length(1), plan.length(plan.num_chunks)}:
+
+        def advance(session_: Session, settings: Settings, length: int = length):
+            return session.advance(session_, make_trainer(settings), evaluate, length)
+
+        program = jax.jit(population.each(advance, layout, specs, specs), donate_argnums=0)
+        programs[length] = program.lower(sessions, settings).compile()
     return programs
 
 
@@ -174,16 +205,17 @@ def score(row: logs.Row) -> float:
     return logs.mean(row["greedy_return"])
 
 
-def _require_finite(report: Report, plan: Plan) -> None:
+def _require_one_finite(report: Report, plan: Plan) -> None:
+    """Others go on while one is left: what is lost has its place in the result."""
     finite = np.isfinite(report.metrics.loss)
     # An update's loss is that before its step: parameters may be lost after the last.
     finite[:, -1] &= report.finite
-    if not finite.all():
+    if not finite.all(axis=1).any():
         iteration = int(np.argmin(finite.all(axis=0)))
-        seed = int(np.argmin(finite[:, iteration]))
+        member = int(np.argmin(finite[:, iteration]))
         raise RunError(
-            f"the loss of seed {plan.seeds[seed]} is no longer finite at world step "
-            f"{report.metrics.world_steps[seed, iteration]:,}. What was saved before is kept; "
+            f"the loss of seed {plan.members.seeds[member]} is no longer finite at world step "
+            f"{report.metrics.world_steps[member, iteration]:,}. What was saved before is kept; "
             "begin a new run with a smaller learning rate.",
             DIVERGED,
         )

@@ -1,0 +1,123 @@
+"""On what does a run run, and does it fit? Devices and memory; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jaxdqn.config import ConfigError, check_at_least
+
+if TYPE_CHECKING:
+    from jaxdqn.population import Layout, Members
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where members are trained, and how they are laid there."""
+
+    devices: int | None = None
+    """Devices to use, on a CPU its cores; by default as many as share the members evenly."""
+    data_shards: int = 1
+    """Devices that share one agent, each with its part of worlds, replay and batch."""
+    together: int | None = None
+    """Members computed at once on a device; by default 1 on a CPU, elsewhere all."""
+    compilation_cache: bool = True
+    """Keep compiled programs in the user's cache folder."""
+
+
+def start(hardware: Hardware, num_members: int) -> Layout:
+    """Starts JAX and lays `num_members` on its devices; call before anything touches the backend."""
+    for name in ("devices", "data_shards", "together"):
+        if getattr(hardware, name) is not None:
+            check_at_least(name, getattr(hardware, name), 1)
+    from jaxdqn import population
+    from jaxdqn.runs import platform
+
+    cores = platform.cores()
+    useful = population.num_devices(num_members, cores, hardware.data_shards)
+    platform.configure(min(hardware.devices or useful, cores), hardware.compilation_cache)
+    platform.warn_of_lost_accelerator()
+    import jax
+
+    devices = jax.local_devices()
+    if hardware.devices is not None and hardware.devices > len(devices):
+        raise ConfigError(
+            "devices", hardware.devices, f"must be at most {len(devices)}, all there are."
+        )
+    if hardware.data_shards > len(devices):
+        rule = f"must be at most the number of devices ({len(devices)})."
+        raise ConfigError("data_shards", hardware.data_shards, rule)
+    chosen = devices[: hardware.devices] if hardware.devices else None
+    return population.layout(num_members, chosen, hardware.data_shards, hardware.together)
+
+
+def plan(members: Members, layout: Layout, init: Callable[..., Any]) -> list[str]:
+    """What will be trained where, and what memory it takes, a line each.
+
+    `init` is that of one member, `(key, settings) -> session`; it is not run. Raises
+    `ConfigError` where the members do not fit into the memory that is free.
+    """
+    import jax
+
+    # `[D, ...]`: the parts of one member.
+    parts = jax.eval_shape(
+        jax.vmap(init, in_axes=None, axis_name="data", axis_size=layout.data_shards),
+        jax.random.key(0),
+        members.one(0),
+    )
+    member, replay = _bytes(parts), _bytes(getattr(parts.state, "buffer", ()))
+    device, num_devices = layout.mesh.devices.flat[0], layout.mesh.size
+    on_cpu = device.platform == "cpu"
+    shards = num_devices // layout.data_shards
+    there = len(members) // shards
+    # Mapped members are copied in and out; under `vmap` they stay where they are.
+    copied = 0 if layout.together is None else min(layout.together, there)
+    free = _free_bytes(device) // (num_devices if on_cpu else 1)
+    part = member / layout.data_shards
+    if part * (there + copied) > free:
+        fit = shards * max(int(free / part) - copied, 0)
+        rule = (
+            f"must be at most {fit}, what fits into {_shown(free)} a device at {_shown(part)} each."
+        )
+        raise ConfigError("seeds", len(members), rule)
+    kind = "CPU core" if on_cpu else device.device_kind
+    where = f"{num_devices} {kind}{'s' * (num_devices > 1)}"
+    ways = {1: "one after another", None: "all at once"}
+    way = ways.get(layout.together, f"{layout.together} at once")
+    shares = f", {layout.data_shards} to a member" if layout.data_shards > 1 else ""
+    shown = len(members), "member" + "s" * (len(members) > 1), where, shares, there, way
+    return [
+        "Plan: {} {} on {}{}; {} on each, {}.".format(*shown),
+        f"Memory: {_shown(member)} a member, of it {_shown(replay)} replay; "
+        f"{_shown(part * (there + copied))} of {_shown(free)} free on each.",
+    ]
+
+
+def _bytes(tree: Any) -> int:
+    """Of all leaves; a key's are those of its words."""
+    import jax
+
+    def of(leaf: Any) -> int:
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.eval_shape(jax.random.key_data, leaf)
+        return leaf.size * leaf.dtype.itemsize
+
+    return sum(of(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def _free_bytes(device: Any) -> int:
+    """Of the device; of the machine, for a CPU."""
+    stats = None if device.platform == "cpu" else device.memory_stats()
+    if stats:
+        return stats["bytes_limit"] - stats["bytes_in_use"]
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def _shown(size: float) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"
