@@ -17,6 +17,7 @@ from jaxdqn.population import Layout, Members, Settings
 from jaxdqn.runs import checkpoint, logs, plots
 from jaxdqn.runs.directory import locked, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
+from jaxdqn.runs.platform import compiler_options
 from jaxdqn.runs.signals import stop_request
 from jaxdqn.session import Evaluate, Report, Session
 from jaxdqn.training import Trainer
@@ -176,7 +177,8 @@ def start(
     def init(key: jax.Array, settings: Settings) -> Session:
         return session.init(key, make_trainer(settings))
 
-    return jax.jit(population.each(init, layout, out_specs=population.ONE_A_PART))
+    program = population.each(init, layout, out_specs=population.ONE_A_PART)
+    return jax.jit(program, compiler_options=compiler_options())
 
 
 def compile_chunks(
@@ -195,7 +197,11 @@ def compile_chunks(
         def advance(session_: Session, settings: Settings, length: int = length):
             return session.advance(session_, make_trainer(settings), evaluate, length)
 
-        program = jax.jit(population.each(advance, layout, specs, specs), donate_argnums=0)
+        program = jax.jit(
+            population.each(advance, layout, specs, specs),
+            donate_argnums=0,
+            compiler_options=compiler_options(),
+        )
         programs[length] = program.lower(sessions, settings).compile()
     return programs
 

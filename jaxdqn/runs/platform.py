@@ -32,6 +32,17 @@ def configure(cpu_devices: int = 1, compilation_cache: bool = True) -> None:
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def compiler_options() -> dict[str, int]:
+    """For `jax.jit`, once the backend has started.
+
+    On a CPU LLVM's first level instead of its third: 0.8 of the compile time, and programs
+    as fast, since what takes their time are library calls.
+    """
+    import jax
+
+    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
+
+
 def cores() -> int:
     """CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
