@@ -8,7 +8,6 @@ the numbers of `cartpole.py`, which were chosen for plain DQN alone.
 
 import csv
 import functools
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from pathlib import Path
 
 import cartpole
 import members
+from summary import SOLVED, solved
 
 from jaxdqn.config import Config, check, check_at_least
 from jaxdqn.runs import cli
 
-SOLVED = 475.0
 CHUNK_STEPS = 1_000
 TIMED_ITERATIONS = 250
 FIELDS: tuple[str, ...] = ("agent", "seed", "final_return", "best_return")
@@ -42,14 +41,6 @@ class Args:
     """Times that an update is timed; 0 leaves it out."""
     out: Path = Path("runs/family")
     """Directory of family.csv and family.png."""
-
-
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a rate, Wilson (1927)."""
-    rate, spread = successes / trials, z * z / trials
-    centre = (rate + spread / 2) / (1 + spread)
-    half = z * math.sqrt(rate * (1 - rate) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def make(name: str, steps: int):
@@ -124,14 +115,12 @@ def summary(name: str, rows: Sequence[dict[str, str]], ratios: dict[str, float])
     """The line of a member in the table."""
     mine = [row for row in rows if row["agent"] == name]
     final, best = (sorted(float(row[k]) for row in mine) for k in ("final_return", "best_return"))
-    solved = sum(value >= SOLVED for value in final)
-    low, high = wilson(solved, len(final))
     return {
         "agent": name,
         "final: median (least to most)": f"{statistics.median(final):.0f} ({final[0]:.0f} to {final[-1]:.0f})",
         "best: median (least)": f"{statistics.median(best):.0f} ({best[0]:.0f})",
         "≥ 400": f"{sum(value >= 400 for value in final)} of {len(final)}",
-        "≥ 475": f"{solved} of {len(final)} ({100 * low:.0f}–{100 * high:.0f} %)",
+        "≥ 475": solved(final),
         "update, DQN = 1": f"{ratios[name]:.2f}" if name in ratios else "–",
     }
 
