@@ -65,12 +65,12 @@ def test_a_range_has_exact_ends_and_even_steps(low, ratio, count, log):
     np.testing.assert_allclose(steps, steps[0], rtol=1e-12, atol=1e-14 * ratio)
 
 
-@pytest.mark.parametrize("log", ["", ":log"])
-@given(seed=st.integers(0, 2**31 - 1))
-def test_draws_stay_in_their_range(log, seed):
-    found = settings.parse([], [f"gamma=0.1:0.3{log}"], 50, seed)
-    assert len({setting["gamma"] for setting in found}) == 50
-    assert all(0.1 <= setting["gamma"] <= 0.3 for setting in found)
+@given(low=st.floats(1e-30, 1e30), ulps=st.integers(1, 2**54), log=st.booleans(), t=st.floats(0, 1))
+@example(low=7.771576305413474, ulps=1, log=True, t=0.8981303330719009)
+def test_a_range_is_never_left(low, ulps, log, t):
+    """However narrow it is: its other end is `ulps` floats away."""
+    high = float((np.array(low).view(np.int64) + ulps).view(float))
+    assert low <= settings.Range(low, high, log).at(t) <= high
 
 
 def test_draws_fill_their_range_evenly():

@@ -78,7 +78,7 @@ def test_two_names_on_a_grid_are_a_heat_map():
     (axes,) = panels_of(figure)
     rates = np.array(solved).reshape(2, 5) / 4
     np.testing.assert_array_equal(axes.images[0].get_array(), rates)
-    assert axes.images[0].get_clim() == (0, 1) and axes.images[0].origin == "lower"
+    assert axes.images[0].origin == "lower"
     # Each solved quarter lifts the mean from 75 by 100.
     for text in axes.texts:
         column, row = text.get_position()
@@ -93,18 +93,31 @@ def test_two_names_on_a_grid_are_a_heat_map():
 
 def test_a_large_grid_has_colours_and_few_labels():
     tried = settings.parse(["gamma=0.9:1:20", "learning_rate=1e-5:1e-2:log:40"])
-    figure = sweep_picture.figure(make_rows(tried, [500.0] * 800), ["gamma", "learning_rate"])
+    figure = sweep_picture.figure(make_rows(tried, [9.0] * 800), ["gamma", "learning_rate"])
     (axes,) = panels_of(figure)
     assert axes.images[0].get_array().shape == (20, 40) and not axes.texts
+    # Where all fail, failing does not get the colour of success.
+    assert axes.images[0].get_clim() == (0, 1)
     # Every second of 20, every third of 40.
     assert (len(axes.get_yticks()), len(axes.get_xticks())) == (10, 14)
 
 
-def test_labels_tell_close_numbers_apart():
-    rows = make_rows(settings.parse(["gamma=0.3:0.3002:3", "target_period=5,50000"]), [500.0] * 6)
-    (axes,) = panels_of(sweep_picture.figure(rows, ["gamma", "target_period"]))
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["0.3", "0.3001", "0.3002"]
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "50000"]
+@pytest.mark.parametrize(
+    ("word", "labels"),
+    [
+        ("gamma=0.3:0.3002:3", ["0.3", "0.3001", "0.3002"]),
+        ("max_grad_norm=1:2:4", ["1", "1.33", "1.67", "2"]),
+        ("target_period=5,50000", ["5", "50000"]),
+    ],
+    ids=["apart", "rounded", "whole"],
+)
+def test_labels_are_short_and_tell_numbers_apart(word, labels):
+    tried = settings.parse([word, "n_step=1,3"])
+    (name, _) = tried[0]
+    (axes,) = panels_of(
+        sweep_picture.figure(make_rows(tried, [9.0] * len(tried)), [name, "n_step"])
+    )
+    assert [text.get_text() for text in axes.get_yticklabels()] == labels
 
 
 def test_two_names_drawn_at_random_have_a_panel_each():
@@ -120,11 +133,22 @@ def test_two_names_drawn_at_random_have_a_panel_each():
         assert line_of(axes, "median and 10–90 %") is None
 
 
-def test_one_name_drawn_at_random_is_no_line():
-    rows = make_rows(settings.parse([], ["gamma=0.9:1"], 4), [500.0] * 8)
-    (axes,) = panels_of(sweep_picture.figure(rows, ["gamma"]))
-    assert len(line_of(axes, "median of a setting")) == 4
+@pytest.mark.parametrize("number", [4, 17])
+def test_one_name_drawn_at_random_is_no_line(number):
+    tried = settings.parse([], ["gamma=0.9:1"], number)
+    if number > 16:
+        # So many are no list, even if a table rounded them.
+        tried = [{"gamma": round(setting["gamma"], 5)} for setting in tried]
+    (axes,) = panels_of(sweep_picture.figure(make_rows(tried, [9.0] * number), ["gamma"]))
+    assert len(line_of(axes, "median of a setting")) == number
     assert line_of(axes, "median and 10–90 %") is None
+
+
+def test_two_draws_are_no_line():
+    tried = settings.parse([], ["gamma=0.9:1", "target_rate=0.1:1"], 2)
+    figure = sweep_picture.figure(make_rows(tried, [9.0] * 2), ["gamma", "target_rate"])
+    for axes in panels_of(figure):
+        assert line_of(axes, "median and 10–90 %") is None
 
 
 def test_a_grid_against_draws_has_a_line_for_what_was_swept_only():
