@@ -19,29 +19,25 @@ was tried for speed, and what it gave, is in SPEED.md.
 """
 
 import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import draws
+import startup
 import workload
-from measure import in_turns, machine_gemm_rate, spread, table
+from measure import Part, Row, cell, in_turns, machine_gemm_rate, middle, table
 from workload import ITERATIONS, Training, WorkName
 
 from jaxdqn.config import check_at_least
 from jaxdqn.runs import cli
 
-Part = Literal["population", "devices", "buffer", "compile", "process", "prioritized"]
-HERE = Path(__file__).parent
+PartName = Literal["population", "devices", "buffer", "compile", "process", "prioritized"]
 MakeWork = Callable[..., workload.Work]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Args:
 
     work: WorkName = "default"
     """What is trained: cartpole.py's default, or what peers publish figures of."""
-    parts: tuple[Part, ...] = ("population", "devices", "buffer", "compile")
+    parts: tuple[PartName, ...] = ("population", "devices", "buffer", "compile")
     """What to measure."""
     seeds: tuple[int, ...] = (1, 8, 32, 128)
     """Agents at once, in the part called population; the most of them in that called devices."""
@@ -62,45 +58,28 @@ class Args:
     """File to write the tables to."""
 
 
-def middle(**figures: Sequence[float]) -> Row:
-    """Each figure's median under its name, least and most under `..._range`."""
-    row: Row = {}
-    for name, values in figures.items():
-        row[name] = statistics.median(values)
-        row[f"{name}_range"] = [min(values), max(values)]
-    return row
+def start_jax(num_seeds: int) -> int:
+    """Gives JAX as many devices as the machine has and `num_seeds` share evenly; says how many."""
+    from jaxdqn import population
+    from jaxdqn.runs import platform
+
+    count = population.num_devices(num_seeds, platform.cores())
+    platform.configure(count, compilation_cache=False)
+    return count
 
 
-def cell(row: Row, name: str, unit: str = "", scale: float = 1.0) -> str:
-    """A figure of a row, for a table."""
-    return spread([row[name], *row[f"{name}_range"]], unit, scale)
+def measure_population(work: WorkName, seeds: Sequence[int], repeats: int) -> Part:
+    """World steps and updates a second of several agents in one program.
 
+    One agent is measured in a process of its own, with one device: where others
+    stand ready, a program that uses one of them is slower by a tenth.
+    """
+    from jaxdqn import population
 
-def measure_population(make: MakeWork, seeds: Sequence[int], repeats: int) -> list[Row]:
-    """World steps and updates a second of several agents in one program."""
-    peak = machine_gemm_rate(repeats)
-    runs = {count: Training(make(), count) for count in seeds}
-    # The first call is not counted: it touches memory for the first time.
-    seconds = {count: s[1:] for count, s in in_turns(dict(runs), repeats + 1).items()}
-    rows = []
-    for count, run in runs.items():
-        rate = [ITERATIONS / s for s in seconds[count]]
-        fixed = {
-            "part": "population",
-            "seeds": count,
-            "devices": run.num_devices,
-            "compile_seconds": run.compile_seconds,
-            "peak_bytes": run.peak_bytes,
-        }
-        rows.append(
-            fixed
-            | middle(
-                world_steps_per_second=[r * run.world_steps for r in rate],
-                updates_per_second=[r * run.updates for r in rate],
-                gemm_fraction=[r * run.flops / peak for r in rate],
-                seconds_per_seed=[s / count for s in seconds[count]],
-            )
-        )
+    with_all = start_jax(max(seeds))
+    alone = [n for n in seeds if population.num_devices(n, with_all) != with_all]
+    rows = [row for n in alone for row in in_a_process(work, n, repeats)]
+    rows += population_rows(workload.WORKS[work], [n for n in seeds if n not in alone], repeats)
     shown = [
         {
             "seeds": row["seeds"],
@@ -114,14 +93,50 @@ def measure_population(make: MakeWork, seeds: Sequence[int], repeats: int) -> li
         }
         for row in rows
     ]
-    title = (
-        f"Agents at once; matrix products at {peak / 1e9:.0f} GFLOP/s are the whole machine's rate"
-    )
-    table(title, shown)
+    title = f"Agents at once; of {rows[-1]['gemm_rate'] / 1e9:.0f} GFLOP/s that the whole machine reaches"
+    return rows, table(title, shown)
+
+
+def in_a_process(work: WorkName, num_seeds: int, repeats: int) -> list[Row]:
+    """The rows of this program's own part `population`, for one number of agents."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.json"
+        options = f"--parts population --work {work} --seeds {num_seeds} --repeats {repeats}"
+        command = [sys.executable, __file__, *options.split(), "--json", str(path)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return json.loads(path.read_text())
+
+
+def population_rows(make: MakeWork, seeds: Sequence[int], repeats: int) -> list[Row]:
+    """In this process, in turns."""
+    peak = machine_gemm_rate(repeats)
+    runs = {count: Training(make(), count) for count in seeds}
+    # The first call is not counted: it touches memory for the first time.
+    seconds = {count: s[1:] for count, s in in_turns(dict(runs), repeats + 1).items()}
+    rows = []
+    for count, run in runs.items():
+        rate = [ITERATIONS / s for s in seconds[count]]
+        fixed = {
+            "part": "population",
+            "seeds": count,
+            "devices": run.num_devices,
+            "compile_seconds": run.compile_seconds,
+            "peak_bytes": run.peak_bytes,
+            "gemm_rate": peak,
+        }
+        rows.append(
+            fixed
+            | middle(
+                world_steps_per_second=[r * run.world_steps for r in rate],
+                updates_per_second=[r * run.updates for r in rate],
+                gemm_fraction=[r * run.flops / peak for r in rate],
+                seconds_per_seed=[s / count for s in seconds[count]],
+            )
+        )
     return rows
 
 
-def measure_devices(make: MakeWork, most_seeds: int, repeats: int) -> list[Row]:
+def measure_devices(make: MakeWork, most_seeds: int, repeats: int) -> Part:
     """The same agents on 1, 2, 4, ... devices."""
     import jax
 
@@ -146,11 +161,10 @@ def measure_devices(make: MakeWork, most_seeds: int, repeats: int) -> list[Row]:
         }
         for row in rows
     ]
-    table(f"{seeds} agents over the devices there are", shown)
-    return rows
+    return rows, table(f"{seeds} agents over the devices there are", shown)
 
 
-def measure_buffer(make: MakeWork, repeats: int) -> list[Row]:
+def measure_buffer(make: MakeWork, repeats: int) -> Part:
     """Seconds of an iteration by size of the ring."""
     runs = {size: Training(make(capacity=size), 1) for size in (10_000, 100_000, 1_000_000)}
     for run in runs.values():
@@ -173,108 +187,42 @@ def measure_buffer(make: MakeWork, repeats: int) -> list[Row]:
         }
         for row in rows
     ]
-    table("The size of the replay, full", shown)
-    return rows
-
-
-def measure_compile(make: MakeWork, repeats: int) -> list[Row]:
-    """Seconds from a Python function to a program, `init` and iterations together."""
-    import jax
-
-    from jaxdqn import training
-    from jaxdqn.runs.platform import compiler_options
-
-    work = make()
-    trainer = work.make_trainer(work.config)
-    found: dict[str, list[float]] = {"cold": [], "warm": []}
-    before = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    for _ in range(repeats):
-        with tempfile.TemporaryDirectory() as folder:
-            jax.config.update("jax_compilation_cache_dir", folder)
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-            for cache, seconds in found.items():
-                del cache
-                jax.clear_caches()
-                reset_cache()
-                start = time.perf_counter()
-                whole = jax.jit(
-                    lambda key: training.run(trainer, trainer.init(key), ITERATIONS),
-                    compiler_options=compiler_options(),
-                )
-                whole.lower(jax.random.key(0)).compile()
-                seconds.append(time.perf_counter() - start)
-    jax.config.update("jax_compilation_cache_dir", before)
-    rows = [
-        {"part": "compile", "cache": cache} | middle(seconds=seconds)
-        for cache, seconds in found.items()
-    ]
-    shown = [{"cache": row["cache"], "compile": cell(row, "seconds", " s")} for row in rows]
-    table("The whole training of one agent, compiled", shown)
-    return rows
-
-
-def reset_cache() -> None:
-    """Lets JAX look at the cache's folder again."""
-    from jax.experimental.compilation_cache import compilation_cache
-
-    compilation_cache.reset_cache()
-
-
-def measure_process(repeats: int) -> list[Row]:
-    """Whole runs of `cartpole.py` in processes of their own."""
-    found: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
-    for _ in range(repeats):
-        with tempfile.TemporaryDirectory() as folder:
-            environment = os.environ | {"XDG_CACHE_HOME": folder}
-            environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-            for cache, runs in found.items():
-                run_dir = Path(folder) / cache
-                command = [sys.executable, HERE / "cartpole.py", "--quiet", "--run-dir", run_dir]
-                start = time.perf_counter()
-                subprocess.run(command, check=True, env=environment)
-                whole = time.perf_counter() - start
-                seconds = json.loads((run_dir / "result.json").read_text())["seconds"]
-                runs.append({"whole": whole} | seconds)
-    rows = [
-        {"part": "process", "cache": cache}
-        | middle(**{f"{part}_seconds": [run[part] for run in runs] for part in runs[0]})
-        for cache, runs in found.items()
-    ]
-    names = ("whole", "import", "compile", "run")
-    shown = [
-        {"cache": row["cache"]} | {name: cell(row, f"{name}_seconds", " s") for name in names}
-        for row in rows
-    ]
-    table("`python experiments/cartpole.py`, the whole process", shown)
-    return rows
+    return rows, table("The size of the replay, full", shown)
 
 
 def main(args: Args) -> None:
-    """Measures the parts asked for, prints them, writes the rows."""
+    """Measures the parts asked for, prints their tables, writes the rows."""
     check_at_least("repeats", args.repeats, 1)
     for count in args.seeds:
         check_at_least("seeds", count, 1)
-    rows: list[Row] = []
-    if "process" in args.parts:
-        # Before this process starts JAX, which would take a core from them.
-        rows += measure_process(args.repeats)
-    if set(args.parts) - {"process"}:
-        from jaxdqn.runs import platform
-
-        platform.configure(platform.cores(), compilation_cache=False)
     make = workload.WORKS[args.work]
-    parts: dict[str, Callable[[], list[Row]]] = {
-        "population": lambda: measure_population(make, args.seeds, args.repeats),
-        "devices": lambda: measure_devices(make, max(args.seeds), args.repeats),
+    most = max(args.seeds)
+    parts: dict[PartName, Callable[[], Part]] = {
+        # First, before this process starts JAX, which would take a core from them.
+        "process": lambda: startup.process(args.repeats),
+        "population": lambda: measure_population(args.work, args.seeds, args.repeats),
+        "devices": lambda: measure_devices(make, most, args.repeats),
         "buffer": lambda: measure_buffer(make, args.repeats),
-        "compile": lambda: measure_compile(make, args.repeats),
+        "compile": lambda: startup.compiling(make, args.repeats),
         "prioritized": lambda: draws.measure(args.repeats),
     }
-    for part, measure in parts.items():
-        if part in args.parts:
-            rows += measure()
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+    rows: list[Row] = []
+    tables: list[str] = []
+    for name, measure in parts.items():
+        if name not in args.parts:
+            continue
+        if name not in ("process", "population"):
+            start_jax(most)
+        found, text = measure()
+        cli.say(text)
+        rows += found
+        tables.append(text)
+        for path, written in (
+            (args.json, json.dumps(rows, indent=2)),
+            (args.markdown, "\n".join(tables)),
+        ):
+            if path:
+                path.write_text(written + "\n")
 
 
 if __name__ == "__main__":

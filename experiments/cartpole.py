@@ -91,6 +91,14 @@ def make_trainer(name: str, config: Config, agent, total_steps: int, data_shards
     return sharding.whole(trainer, data_shards) if data_shards > 1 else trainer
 
 
+def make_evaluate(agent, num_episodes: int):
+    """Plays greedily, one episode in each of `num_episodes` worlds: `(key, params) -> returns`."""
+    from jaxdqn import envs, evaluation, policies
+
+    env, policy = envs.from_gymnax(ENV, num_episodes), policies.greedy(agent.q_values)
+    return lambda key, params: evaluation.evaluate(key, params, env, policy)
+
+
 def choices(args: Args) -> dict:
     """What makes a run this run; not where it is kept and what is said about it."""
     chosen = dataclasses.asdict(args) | members.CHOICES
@@ -112,14 +120,15 @@ def main(args: Args) -> None:
         rule = "must be 1 for pqn, which has no replay to share."
         raise ConfigError("data_shards", args.hardware.data_shards, rule)
     seeds = range(args.seed, args.seed + args.seeds)
-    layout = hardware.start(args.hardware, args.seeds)
+    hardware.start(args.hardware, args.seeds)
+    layout = hardware.layout(args.hardware, args.seeds)
     import jax
 
-    from jaxdqn import envs, evaluation, policies, session
+    from jaxdqn import envs, policies, session
     from jaxdqn.population import Members
     from jaxdqn.runs import directory, loop, render
 
-    agent = make_agent(args.agent, envs.from_gymnax(ENV, 1).num_actions)
+    agent = make_agent(args.agent)
 
     def trainer(settings):
         own = dataclasses.replace(config, **settings)
@@ -143,14 +152,10 @@ def main(args: Args) -> None:
     for line in (*lines, f"Run directory: {run_dir}"):
         say(line)
 
-    policy = policies.greedy(agent.q_values)
-    eval_env = envs.from_gymnax(ENV, args.eval_episodes)
-
-    def evaluate(key, params):
-        return evaluation.evaluate(key, params, eval_env, policy)
-
+    evaluate = make_evaluate(agent, args.eval_episodes)
     result, params = loop.train(trainer, evaluate, plan, layout, run_dir, args.resume, args.quiet)
     film_key = jax.random.fold_in(jax.random.key(args.seed), 1)
+    policy = policies.greedy(agent.q_values)
     film = render.episode(film_key, params, envs.from_gymnax(ENV, 1), policy)
     render.gif(run_dir / "policy.gif", film)
     outcomes = zip(result.seeds, result.final_return, result.best_return, strict=True)

@@ -4,10 +4,10 @@ import functools
 import math
 from typing import Any
 
-from measure import in_turns, spread, table
+from measure import Part, in_turns, spread, table
 
 
-def measure(repeats: int, rounds: int = 50) -> list[dict[str, Any]]:
+def measure(repeats: int, rounds: int = 50) -> Part:
     """Microseconds of drawing and rewriting 128 priorities, alone and four at once under `vmap`."""
     import jax
     import jax.numpy as jnp
@@ -41,18 +41,15 @@ def measure(repeats: int, rounds: int = 50) -> list[dict[str, Any]]:
             in_turns(calls, 1)
             seconds = in_turns(calls, repeats)
             each = {way: [s / rounds / copies for s in seconds[way]] for way in ways}
-            rows.append({"priorities": size, "at once": copies} | each)
-    return rows
+            rows.append({"part": "prioritized", "priorities": size, "at once": copies} | each)
+    return rows, "\n".join(map(_shown, rows))
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """A table for each size and number at once."""
-    for row in rows:
-        size = math.isqrt(row["priorities"])
-        names = {f"tree of {size}": "tree of √n"}
-        cells = {
-            names.get(name, name): spread(value, " µs", 1e6)
-            for name, value in row.items()
-            if isinstance(value, list)
-        }
-        table(f"{row['priorities']:,} priorities, {row['at once']} at once", [cells])
+def _shown(row: dict[str, Any]) -> str:
+    names = {f"tree of {math.isqrt(row['priorities'])}": "tree of √n"}
+    cells = {
+        names.get(name, name): spread(value, " µs", 1e6)
+        for name, value in row.items()
+        if isinstance(value, list)
+    }
+    return table(f"{row['priorities']:,} priorities, {row['at once']} at once", [cells])

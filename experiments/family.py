@@ -45,9 +45,7 @@ class Args:
 
 def make(name: str, steps: int):
     """Trainer and agent of the member called `name`."""
-    from jaxdqn import envs
-
-    agent = members.make_agent(name, envs.from_gymnax(members.ENV, 1).num_actions)
+    agent = members.make_agent(name)
     return cartpole.make_trainer(name, Config(), agent, steps), agent
 
 
@@ -55,16 +53,15 @@ def train(name: str, steps: int, seeds: Sequence[int]) -> list[dict[str, object]
     """A row a seed: mean of the last evaluation, and of the best."""
     import jax
 
-    from jaxdqn import envs, evaluation, policies, population, session
+    from jaxdqn import population, session
 
     trainer, agent = make(name, steps)
-    env, policy = envs.from_gymnax(members.ENV, 100), policies.greedy(agent.q_values)
     iterations = (steps - trainer.warmup_steps) // trainer.iteration_steps
     length = min(CHUNK_STEPS // trainer.iteration_steps, iterations)
     advance = functools.partial(
         session.advance,
         trainer=trainer,
-        evaluate=lambda key, params: evaluation.evaluate(key, params, env, policy),
+        evaluate=cartpole.make_evaluate(agent, num_episodes=100),
     )
 
     def whole(key):
@@ -173,9 +170,10 @@ def main(args: Args) -> None:
             cli.say(f"{name}: {', '.join(str(row['final_return']) for row in new)}")
     rows = [row for row in rows if row["agent"] in args.agents and int(row["seed"]) in wanted]
     ratios = update_ratios(args.agents, args.steps, args.repeats) if args.repeats else {}
-    measure.table(
+    text = measure.table(
         "Greedy return, mean of 100 episodes", [summary(n, rows, ratios) for n in args.agents]
     )
+    cli.say(text)
     picture(args.out / "family.png", rows)
 
 

@@ -9,6 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+Row = dict[str, Any]
+Part = tuple[list[Row], str]
+"""What one part of a benchmark found: rows of figures, and tables to read."""
+
 
 def spread(values: Sequence[float], unit: str = "", scale: float = 1.0) -> str:
     """Median, least and most, as a cell."""
@@ -20,11 +24,25 @@ def spread(values: Sequence[float], unit: str = "", scale: float = 1.0) -> str:
     return f"{middle}{unit} ({low} to {high})"
 
 
-def table(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Prints rows as Markdown."""
-    print(f"\n{title}\n\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-    for row in rows:
-        print("| " + " | ".join(str(value) for value in row.values()) + " |", flush=True)
+def middle(**figures: Sequence[float]) -> Row:
+    """Each figure's median under its name, least and most under `..._range`."""
+    row: Row = {}
+    for name, values in figures.items():
+        row[name] = statistics.median(values)
+        row[f"{name}_range"] = [min(values), max(values)]
+    return row
+
+
+def cell(row: Row, name: str, unit: str = "", scale: float = 1.0) -> str:
+    """A figure of a row, for a table."""
+    return spread([row[name], *row[f"{name}_range"]], unit, scale)
+
+
+def table(title: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as Markdown under a title."""
+    lines = [" | ".join(rows[0]), "|".join(["---"] * len(rows[0]))]
+    lines += [" | ".join(str(value) for value in row.values()) for row in rows]
+    return "\n".join([f"\n{title}\n", *(f"| {line} |" for line in lines)])
 
 
 def in_turns(calls: dict[Any, Callable[[], Any]], repeats: int) -> dict[Any, list[float]]:

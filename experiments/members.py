@@ -38,7 +38,7 @@ NOISY = ("noisy", "rainbow")
 """Who explores by noise in the weights, and needs no ε."""
 
 
-def make_agent(name: str, num_actions: int, features=FEATURES, obs_scale=OBS_SCALE):
+def make_agent(name: str, num_actions: int = 2, features=FEATURES, obs_scale=OBS_SCALE):
     """The agent called `name`: a network and what its errors are measured against."""
     from jaxdqn import agents, distributions, networks, targets
 

@@ -26,8 +26,8 @@ class Hardware:
     """Keep compiled programs in the user's cache folder."""
 
 
-def start(hardware: Hardware, num_members: int) -> Layout:
-    """Starts JAX and lays `num_members` on its devices; call before anything touches the backend."""
+def start(hardware: Hardware, *counts: int) -> None:
+    """Starts JAX for populations of `counts` members; call before anything touches the backend."""
     for name in ("devices", "data_shards", "together"):
         if getattr(hardware, name) is not None:
             check_at_least(name, getattr(hardware, name), 1)
@@ -35,28 +35,37 @@ def start(hardware: Hardware, num_members: int) -> Layout:
     from jaxdqn.runs import platform
 
     cores = platform.cores()
-    useful = population.num_devices(num_members, cores, hardware.data_shards)
+    useful = max(population.num_devices(n, cores, hardware.data_shards) for n in counts)
     platform.configure(min(hardware.devices or useful, cores), hardware.compilation_cache)
     platform.warn_of_lost_accelerator()
     import jax
 
-    devices = jax.local_devices()
-    if hardware.devices is not None and hardware.devices > len(devices):
-        raise ConfigError(
-            "devices", hardware.devices, f"must be at most {len(devices)}, all there are."
-        )
-    if hardware.data_shards > len(devices):
-        rule = f"must be at most the number of devices ({len(devices)})."
+    available = jax.local_device_count()
+    if hardware.devices is not None and hardware.devices > available:
+        rule = f"must be at most {available}, all there are."
+        raise ConfigError("devices", hardware.devices, rule)
+    if hardware.data_shards > available:
+        rule = f"must be at most the number of devices ({available})."
         raise ConfigError("data_shards", hardware.data_shards, rule)
-    chosen = devices[: hardware.devices] if hardware.devices else None
-    return population.layout(num_members, chosen, hardware.data_shards, hardware.together)
 
 
-def plan(members: Members, layout: Layout, init: Callable[..., Any]) -> list[str]:
+def layout(hardware: Hardware, num_members: int) -> Layout:
+    """Lays members on the devices that were asked for."""
+    import jax
+
+    from jaxdqn import population
+
+    devices = jax.local_devices()[: hardware.devices] if hardware.devices else None
+    return population.layout(num_members, devices, hardware.data_shards, hardware.together)
+
+
+def plan(
+    members: Members, layout: Layout, init: Callable[..., Any], option: str = "seeds"
+) -> list[str]:
     """What will be trained where, and what memory it takes, a line each.
 
     `init` is that of one member, `(key, settings) -> session`; it is not run. Raises
-    `ConfigError` where the members do not fit into the memory that is free.
+    `ConfigError` of `option` where the members do not fit into the memory that is free.
     """
     import jax
 
@@ -80,7 +89,7 @@ def plan(members: Members, layout: Layout, init: Callable[..., Any]) -> list[str
         rule = (
             f"must be at most {fit}, what fits into {_shown(free)} a device at {_shown(part)} each."
         )
-        raise ConfigError("seeds", len(members), rule)
+        raise ConfigError(option, len(members), rule)
     kind = "CPU core" if on_cpu else device.device_kind
     where = f"{num_devices} {kind}{'s' * (num_devices > 1)}"
     ways = {1: "one after another", None: "all at once"}
