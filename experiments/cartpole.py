@@ -101,10 +101,14 @@ def make_evaluate(agent, num_episodes: int):
 
 def choices(args: Args) -> dict:
     """What makes a run this run; not where it is kept and what is said about it."""
+    from jaxdqn.runs import processes
+
     chosen = dataclasses.asdict(args) | members.CHOICES
     chosen["pqn"] = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
     for name in ("run_dir", "resume", "quiet", "hardware"):
         del chosen[name]
+    # How parts and processes share the members is how their states are saved.
+    chosen["shares"] = args.hardware.data_shards, processes.count()
     return chosen
 
 
@@ -126,7 +130,7 @@ def main(args: Args) -> None:
 
     from jaxdqn import envs, policies, session
     from jaxdqn.population import Members
-    from jaxdqn.runs import directory, loop, render
+    from jaxdqn.runs import directory, loop, processes, render
 
     agent = make_agent(args.agent)
 
@@ -147,13 +151,15 @@ def main(args: Args) -> None:
     )
     loop.check(plan)
     lines = hardware.plan(all_members, layout, lambda key, own: session.init(key, trainer(own)))
-    run_dir = directory.claim(args.run_dir, Path("runs/cartpole"), choices(args), args.resume)
-    say = (lambda line: None) if args.quiet else cli.say
+    run_dir = processes.own_directory(args.run_dir)
+    run_dir = directory.claim(run_dir, Path("runs/cartpole"), choices(args), args.resume)
+    quiet = args.quiet or processes.index() > 0
+    say = (lambda line: None) if quiet else cli.say
     for line in (*lines, f"Run directory: {run_dir}"):
         say(line)
 
     evaluate = make_evaluate(agent, args.eval_episodes)
-    result, params = loop.train(trainer, evaluate, plan, layout, run_dir, args.resume, args.quiet)
+    result, params = loop.train(trainer, evaluate, plan, layout, run_dir, args.resume, quiet)
     film_key = jax.random.fold_in(jax.random.key(args.seed), 1)
     policy = policies.greedy(agent.q_values)
     film = render.episode(film_key, params, envs.from_gymnax(ENV, 1), policy)

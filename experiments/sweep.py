@@ -152,7 +152,7 @@ class Training:
             option="at_once" if args.at_once else "seeds",
         )
 
-    def run(self, run_dir: Path) -> list[dict[str, Any]]:
+    def run(self, run_dir: Path, quiet: bool) -> list[dict[str, Any]]:
         """Trains what is not trained yet; a row of `results.csv` for each member."""
         from jaxdqn.runs import directory, logs, loop
 
@@ -160,7 +160,7 @@ class Training:
         if not (run_dir / "result.json").exists():
             inputs = self.trainer, self.evaluate, self.plan, self.layout, run_dir
             try:
-                loop.train(*inputs, resume=True, quiet=self.args.quiet)
+                loop.train(*inputs, resume=True, quiet=quiet)
             except RunError as error:
                 if error.exit_code != DIVERGED:
                     raise
@@ -220,10 +220,12 @@ def write_results(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def choices(args: Args) -> dict[str, Any]:
     """What makes a sweep this sweep."""
+    from jaxdqn.runs import processes
+
     chosen = dataclasses.asdict(args) | members.CHOICES
     for name in ("run_dir", "resume", "quiet", "hardware"):
         del chosen[name]
-    return chosen | {"data_shards": args.hardware.data_shards}
+    return chosen | {"shares": (args.hardware.data_shards, processes.count())}
 
 
 def main(args: Args) -> None:
@@ -239,11 +241,13 @@ def main(args: Args) -> None:
     hardware.start(args.hardware, *(len(part.seeds) for part in parts))
     from sweep_picture import draw
 
-    from jaxdqn.runs import directory
+    from jaxdqn.runs import directory, processes
 
     trainings = [Training(args, part) for part in parts]
-    run_dir = directory.claim(args.run_dir, Path("runs/sweep"), choices(args), args.resume)
-    say = (lambda line: None) if args.quiet else cli.say
+    run_dir = processes.own_directory(args.run_dir)
+    run_dir = directory.claim(run_dir, Path("runs/sweep"), choices(args), args.resume)
+    quiet = args.quiet or processes.index() > 0
+    say = (lambda line: None) if quiet else cli.say
     say(f"Sweep: {len(chosen)} settings on {args.seeds} seeds each, {len(parts)} parts.")
     say(f"Run directory: {run_dir}")
     rows: list[dict[str, Any]] = []
@@ -254,9 +258,9 @@ def main(args: Args) -> None:
             for line in training.lines:
                 say(line)
             try:
-                rows += training.run(run_dir / "parts" / str(number))
+                rows += training.run(run_dir / "parts" / str(number), quiet)
             except Interrupted as stop:
-                stop.run_dir = run_dir
+                stop.run_dir = processes.shared_directory(run_dir)
                 raise
             write_results(run_dir / "results.csv", rows)
         names = list(chosen[0])

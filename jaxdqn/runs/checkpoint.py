@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from jaxdqn.runs.errors import DAMAGED, RunError
@@ -47,31 +48,34 @@ class Checkpoints:
         """Waits for the save under way."""
         self._finish()
 
-    def chunks(self) -> list[int]:
-        """The chunks that were saved and kept, in order; not yet the one being saved."""
-        return sorted(int(path.name) for path in self._path.iterdir() if path.name.isdecimal())
+    def chunks(self, most: int | None = None) -> list[int]:
+        """The chunks that were saved and kept, in order, up to `most`; not yet the one being saved."""
+        found = (int(path.name) for path in self._path.iterdir() if path.name.isdecimal())
+        return sorted(chunk for chunk in found if most is None or chunk <= most)
 
     def save(self, chunk: int, state: Any, rows: list[Row]) -> None:
         """Begins to save `state`, whose leaves must all be `jax.Array`s, and the log's `rows` so far."""
         self._finish()
         self._rows = list(rows)
         path, metadata = str(self._path / str(chunk)), cast(Any, {"rows": self._rows})
-        self._saving = ocp.save_async(path, state, overwrite=True, custom_metadata=metadata)
+        host = _on_host(state)
+        with _own_files():
+            self._saving = ocp.save_async(path, host, overwrite=True, custom_metadata=metadata)
 
-    def restore(self, template: Any) -> tuple[int, Any, list[Row]]:
-        """The chunk, the state, shaped like `template`, and the rows of the newest usable save.
+    def restore(self, template: Any, most: int | None = None) -> tuple[int, Any, list[Row]]:
+        """The chunk, the state, shaped like `template`, and the rows of the newest usable save up to `most`.
 
         One that cannot be read is passed over, and said to be, in favour of the one
         before. Raises `RunError` where none is left, or where the newest readable
         one has other leaves than `template`.
         """
-        chunks = self.chunks()
+        chunks = self.chunks(most)
         for chunk in reversed(chunks):
             path = self._path / str(chunk)
             try:
                 metadata: Any = ocp.metadata(str(path))
                 _require_same_leaves(path, metadata.metadata, template)
-                state = ocp.load(str(path), template)
+                state = _like(template, ocp.load(str(path), _on_host(template)))
                 return chunk, state, metadata.custom_metadata["rows"]
             except RunError:
                 raise
@@ -99,7 +103,8 @@ class Checkpoints:
 
 def save_policy(path: Path, params: Any) -> None:
     """Writes parameters alone, in place of those that were there."""
-    ocp.save(str(path.absolute()), params, overwrite=True)
+    with _own_files():
+        ocp.save(str(path.absolute()), _on_host(params), overwrite=True)
 
 
 def load_policy(path: Path, template: Any) -> Any:
@@ -107,13 +112,46 @@ def load_policy(path: Path, template: Any) -> Any:
     try:
         metadata: Any = ocp.metadata(str(path.absolute()))
         _require_same_leaves(path, metadata.metadata, template)
-        return ocp.load(str(path.absolute()), template)
+        return _like(template, ocp.load(str(path.absolute()), _on_host(template)))
     except RunError:
         raise
     except Exception as error:
         raise RunError(
             f"{path} holds no policy that can be read: {_line(error)}", DAMAGED
         ) from None
+
+
+def _own_files() -> ocp.Context:
+    """Every process writes all of its files, not only the first of several."""
+    return ocp.Context(
+        multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=None)
+    )
+
+
+def _on_host(tree: Any) -> Any:
+    """NumPy's copies, of keys their words: what is saved says nothing of devices and processes.
+
+    Copies, since on a CPU a view would change with the state that is donated.
+    """
+    return jax.tree.map(lambda leaf: np.array(_words(leaf)), tree)
+
+
+def _like(template: Any, host: Any) -> Any:
+    """What `_on_host` made of a tree, again on the devices of `template`."""
+
+    def put(leaf: jax.Array, saved: Any) -> jax.Array:
+        saved = jax.device_put(saved, _words(leaf).sharding)
+        return jax.random.wrap_key_data(saved) if _is_key(leaf) else saved
+
+    return jax.tree.map(put, template, host)
+
+
+def _words(leaf: jax.Array) -> jax.Array:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _line(error: Exception) -> str:
@@ -139,8 +177,7 @@ def _leaves(tree: Any) -> dict[str, str]:
     """Name -> dtype and shape. Of a random key, those of its words: so Orbax stores it."""
 
     def describe(leaf: Any) -> str:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            leaf = jax.random.key_data(leaf)
+        leaf = _words(leaf) if isinstance(leaf, jax.Array) else leaf
         return f"{leaf.dtype}{list(leaf.shape)}"
 
     leaves = jax.tree_util.tree_leaves_with_path(tree)

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,9 +38,10 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         _exit(f"{stop}. Go on with: {resume_command(stop.run_dir)}", stop.exit_code)
     except RunError as error:
         _exit(str(error), error.exit_code)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:
         # Full memory and full disks, as JAX and Orbax tell them; all else is a bug, shown whole.
         if not isinstance(error, OSError) and "RESOURCE_EXHAUSTED" not in str(error):
+            _leave_company(error)
             raise
         _exit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", DAMAGED)
 
@@ -80,4 +82,17 @@ def resume_command(run_dir: Path) -> str:
 
 def _exit(message: str, exit_code: int) -> None:
     print("error:", message.replace("\n", "\\n"), file=sys.stderr)
+    _leave_company(exit_code)
     sys.exit(exit_code)
+
+
+def _leave_company(why: Exception | int) -> None:
+    """Ends one of several processes at once: a normal end would wait for others, who wait for it."""
+    processes = sys.modules.get("jaxdqn.runs.processes")
+    if processes is None or processes.count() == 1:
+        return
+    if isinstance(why, Exception):
+        traceback.print_exception(why)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(why if isinstance(why, int) else 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 BAD_INPUT = 2
 DIVERGED = 3
 DAMAGED = 4
+LOST = 5
 
 
 class RunError(Exception):

@@ -24,6 +24,14 @@ class Hardware:
     """Members computed at once on a device; by default 1 on a CPU, elsewhere all."""
     compilation_cache: bool = True
     """Keep compiled programs in the user's cache folder."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where this is one of several processes that share the members."""
+    num_processes: int | None = None
+    """How many they are."""
+    process_id: int | None = None
+    """Which of them this is, counted from 0."""
+    distributed: bool = False
+    """Let JAX find out these three from the cluster it runs in."""
 
 
 def start(hardware: Hardware, *counts: int) -> None:
@@ -32,11 +40,15 @@ def start(hardware: Hardware, *counts: int) -> None:
         if getattr(hardware, name) is not None:
             check_at_least(name, getattr(hardware, name), 1)
     from jaxdqn import population
-    from jaxdqn.runs import platform
+    from jaxdqn.runs import platform, processes
 
     cores = platform.cores()
-    useful = max(population.num_devices(n, cores, hardware.data_shards) for n in counts)
+    shares = [n // (hardware.num_processes or 1) or 1 for n in counts]
+    useful = max(population.num_devices(n, cores, hardware.data_shards) for n in shares)
     platform.configure(min(hardware.devices or useful, cores), hardware.compilation_cache)
+    processes.start(
+        hardware.coordinator, hardware.num_processes, hardware.process_id, hardware.distributed
+    )
     platform.warn_of_lost_accelerator()
     import jax
 
@@ -50,13 +62,21 @@ def start(hardware: Hardware, *counts: int) -> None:
 
 
 def layout(hardware: Hardware, num_members: int) -> Layout:
-    """Lays members on the devices that were asked for."""
+    """Lays this process's share of the members on the devices that were asked for."""
     import jax
 
     from jaxdqn import population
+    from jaxdqn.runs import processes
 
+    if num_members % processes.count():
+        rule = f"must be a divisor of the number of members ({num_members})."
+        raise ConfigError("num_processes", processes.count(), rule)
+    if hardware.data_shards > 1 and processes.count() > 1:
+        rule = "must be 1 where several processes share a run."
+        raise ConfigError("data_shards", hardware.data_shards, rule)
+    share = num_members // processes.count()
     devices = jax.local_devices()[: hardware.devices] if hardware.devices else None
-    return population.layout(num_members, devices, hardware.data_shards, hardware.together)
+    return population.layout(share, devices, hardware.data_shards, hardware.together)
 
 
 def plan(
@@ -69,6 +89,8 @@ def plan(
     """
     import jax
 
+    from jaxdqn.runs import processes
+
     # `[D, ...]`: the parts of one member.
     parts = jax.eval_shape(
         jax.vmap(init, in_axes=None, axis_name="data", axis_size=layout.data_shards),
@@ -79,13 +101,13 @@ def plan(
     device, num_devices = layout.mesh.devices.flat[0], layout.mesh.size
     on_cpu = device.platform == "cpu"
     shards = num_devices // layout.data_shards
-    there = len(members) // shards
+    there = len(members) // processes.count() // shards
     # Mapped members are copied in and out; under `vmap` they stay where they are.
     copied = 0 if layout.together is None else min(layout.together, there)
     free = _free_bytes(device) // (num_devices if on_cpu else 1)
     part = member / layout.data_shards
     if part * (there + copied) > free:
-        fit = shards * max(int(free / part) - copied, 0)
+        fit = processes.count() * shards * max(int(free / part) - copied, 0)
         rule = (
             f"must be at most {fit}, what fits into {_shown(free)} a device at {_shown(part)} each."
         )
@@ -95,6 +117,8 @@ def plan(
     ways = {1: "one after another", None: "all at once"}
     way = ways.get(layout.together, f"{layout.together} at once")
     shares = f", {layout.data_shards} to a member" if layout.data_shards > 1 else ""
+    if processes.count() > 1:
+        where = f"{processes.count()} processes with {where} each"
     shown = len(members), "member" + "s" * (len(members) > 1), where, shares, there, way
     return [
         "Plan: {} {} on {}{}; {} on each, {}.".format(*shown),

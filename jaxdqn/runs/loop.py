@@ -14,7 +14,7 @@ from jax.sharding import NamedSharding
 from jaxdqn import population, runs, session
 from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.population import Layout, Members, Settings
-from jaxdqn.runs import checkpoint, logs, plots
+from jaxdqn.runs import checkpoint, logs, plots, processes
 from jaxdqn.runs.directory import locked, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.platform import compiler_options
@@ -113,6 +113,9 @@ def train(
     stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
     came, which is saved; `RunError` at the end of one after which no member's loss is
     finite, which is not, so that the checkpoint before stays the newest.
+
+    Of several processes each trains and saves its own share of the members, for which
+    `layout` is; they meet after each chunk, and every one writes down what all found.
     """
     seconds = {"import": time.perf_counter() - runs.STARTED}
     started = time.perf_counter()
@@ -121,39 +124,42 @@ def train(
         stop_request() as stop,
         checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as saves,
     ):
+        members = processes.share(plan.members)
         keys, settings = jax.device_put(
-            (plan.members.keys(), plan.members.values()),
-            NamedSharding(layout.mesh, population.ONE_EACH),
+            (members.keys(), members.values()), NamedSharding(layout.mesh, population.ONE_EACH)
         )
         sessions, chunk, rows = start(make_trainer, layout)(keys, settings), 0, []
-        if resume and saves.chunks():
-            chunk, sessions, rows = saves.restore(sessions)
+        if resume:
+            chunk, sessions, rows = restore(saves, sessions)
         programs = compile_chunks(make_trainer, evaluate, plan, layout, sessions, settings)
         seconds["compile"] = time.perf_counter() - started
 
         started = time.perf_counter()
-        stopping = False
+        stopping, signal_number = False, 0
         with logs.Log(run_dir, rows, plan.total_steps, quiet) as log:
             while chunk < plan.num_chunks and not stopping:
                 chunk += 1
                 sessions, report = programs[plan.length(chunk)](sessions, settings)
-                report = jax.device_get(report)
+                # A signal is asked for once: what stops here must be what was saved here.
+                report, signals = processes.gather((report, np.array([stop.signal_number])))
                 log.write(logs.row(chunk, report))
                 _require_one_finite(report, plan)
-                # Asked once: what stops here must be what was saved here.
-                stopping = stop.requested
+                signal_number = int(max(signals))
+                stopping = signal_number != 0
                 if plan.saves_after(chunk) or stopping:
                     saves.save(chunk, sessions, rows)
         seconds["run"] = time.perf_counter() - started
 
-    own = [layout.row(k, len(plan.members)) for k in range(len(plan.members))]
-    best_return = np.asarray(sessions.best_return)[own]
+    own = [layout.row(k, len(members)) for k in range(len(members))]
+    mine = jax.device_get((sessions.best_return, sessions.best_params))
+    best_return, best_params = processes.gather(jax.tree.map(lambda leaf: leaf[own], mine))
     best = int(np.argmax(best_return))
-    best_params = jax.tree.map(lambda leaf: np.asarray(leaf[own[best]]), sessions.best_params)
-    checkpoint.save_policy(run_dir / "policy", jax.tree.map(jnp.asarray, best_params))
+    best_params = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), best_params)
+    checkpoint.save_policy(run_dir / "policy", best_params)
     plots.curve(run_dir / "curve.png", rows)
     if chunk < plan.num_chunks:
-        raise Interrupted(stop.signal_number, rows[-1]["world_steps"], run_dir)
+        shared = processes.shared_directory(run_dir)
+        raise Interrupted(signal_number, rows[-1]["world_steps"], shared)
     result = Result(
         seeds=list(plan.members.seeds),
         settings={name: list(values) for name, values in plan.members.settings.items()},
@@ -167,6 +173,20 @@ def train(
     )
     write_json(run_dir / "result.json", dataclasses.asdict(result))
     return result, best_params
+
+
+def restore(
+    saves: checkpoint.Checkpoints, sessions: Session
+) -> tuple[int, Session, list[logs.Row]]:
+    """Chunk, sessions and rows to go on from: the newest that every process can, or the start."""
+    most = None
+    while True:
+        there = saves.chunks(most)
+        found = saves.restore(sessions, most) if there else (0, sessions, [])
+        chunks = processes.gather(np.array([found[0]]))
+        most = int(min(chunks))
+        if most == max(chunks):
+            return found
 
 
 def start(
