@@ -140,11 +140,11 @@ def train(
             while chunk < plan.num_chunks and not stopping:
                 chunk += 1
                 sessions, report = programs[plan.length(chunk)](sessions, settings)
-                # A signal is asked for once: what stops here must be what was saved here.
-                report, signals = processes.gather((report, np.array([stop.signal_number])))
+                report = processes.gather(report)
                 log.write(logs.row(chunk, report))
                 _require_one_finite(report, plan)
-                signal_number = int(max(signals))
+                # Asked once: what stops here must be what was saved here.
+                signal_number = int(max(processes.gather(np.array([stop.signal_number]))))
                 stopping = signal_number != 0
                 if plan.saves_after(chunk) or stopping:
                     saves.save(chunk, sessions, rows)
