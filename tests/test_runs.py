@@ -264,6 +264,26 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before
     assert rows(tmp_path)[-1]["loss"] == [None]
 
 
+def test_one_that_is_lost_does_not_stop_the_others(whole, tmp_path):
+    """Seed 4's loss is NaN from world step 200 on: in the chunk that ends at 240."""
+
+    def make(settings):
+        def step(state):
+            state, metrics = TRAINER.step(state)
+            broken = (state.world_steps >= 200) & settings["lost"].astype(bool)
+            return state, metrics._replace(loss=jnp.where(broken, jnp.nan, metrics.loss))
+
+        return TRAINER._replace(step=step)
+
+    members = Members([3, 4], {"lost": [0.0, 1.0]})
+    plan = loop.Plan(members, total_steps=320, chunk_steps=80, save_period=2, **SHAPE)
+    layout = population.layout(2)
+    result, _ = loop.train(make, evaluate, plan, layout, tmp_path, quiet=True)
+    assert result.diverged == [None, 240] and result.settings == {"lost": [0.0, 1.0]}
+    assert [row["loss"][0] for row in rows(tmp_path)] == [row["loss"][0] for row in rows(whole[0])]
+    assert [row["loss"][1] is None for row in rows(tmp_path)] == [False, True, True]
+
+
 def test_only_the_last_saves_and_the_best_are_kept(tmp_path):
     state, rows = {"x": jnp.arange(3)}, []
     with checkpoint.Checkpoints(tmp_path, 2, loop.score) as saves:

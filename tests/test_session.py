@@ -57,3 +57,15 @@ def test_the_best_parameters_are_kept_and_of_equal_ones_the_last():
     assert equal(best[120], params[120]) and equal(best[200], params[160])
     assert equal(best[280], params[240])
     np.testing.assert_array_equal(current.best_return, 3.0)
+
+
+def test_lost_parameters_are_never_the_best():
+    """Whatever they happen to earn: NaN compares as nothing, and its policy acts all the same."""
+    start = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
+    lost = jax.tree.map(lambda x: x * jnp.nan, start.state.learner.params)
+    learner = start.state.learner._replace(params=lost)
+    start = start._replace(state=start.state._replace(learner=learner))
+    step = advance(lambda key, params: jnp.full(2, 9.0), 5)
+    after, report = step(start)
+    assert not bool(report.finite) and float(after.best_return) == -np.inf
+    assert equal(after.best_params, start.best_params)
