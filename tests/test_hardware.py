@@ -44,10 +44,11 @@ def test_the_plan_says_who_is_trained_where_and_what_it_takes(member_bytes, monk
     # The ring holds 2,000 transitions of 14 words: two observations of 5 floats, and 4 fields.
     assert ring == 2_000 * 14 * 4 < whole < ring + 2_000
     # Three there, and one on its way through the program; each device has half of the memory.
-    expected = (
-        f"{whole / 1e3:.0f} kB a member, of it 112 kB replay; {4 * whole / 1e3:.0f} kB of 2.5 GB"
+    each, in_all, at_work = (f"{n * whole / 1e3:.0f} kB" for n in (1, 6, 4))
+    assert second == (
+        f"Memory: {each} a member, of it 112 kB replay; {in_all} in all; "
+        f"at work {at_work} of 2.5 GB free on each."
     )
-    assert second == f"Memory: {expected} free on each."
 
 
 @pytest.mark.parametrize(("num_devices", "together"), [(1, 1), (2, 1), (4, 3), (2, None)])

@@ -97,8 +97,16 @@ def test_a_member_that_is_lost_does_not_disturb_the_others(alone):
 
 
 def test_no_two_members_share_a_key():
-    words = np.asarray(jax.random.key_data(population.keys(range(1000))))
+    words = np.asarray(jax.random.key_data(Members(range(1000)).keys()))
     assert len(np.unique(words, axis=0)) == 1000
+    np.testing.assert_array_equal(words[7], jax.random.key_data(jax.random.key(7)))
+
+
+@pytest.mark.parametrize(("together", "turns"), [(1, 6), (3, 2), (2, 3)])
+def test_together_is_how_many_go_through_the_program_at_once(together, turns):
+    layout = population.layout(6, jax.devices()[:1], together=together)
+    program = jax.make_jaxpr(population.each(jnp.sin, layout))(jnp.arange(6.0))
+    assert f"length={turns} " in str(program) or f"length={turns}\n" in str(program)
 
 
 def test_the_program_on_eight_devices_has_no_collective():

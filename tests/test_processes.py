@@ -16,7 +16,9 @@ from jaxdqn.population import Members
 from jaxdqn.runs import processes
 from jaxdqn.runs.errors import LOST, RunError
 
-SHORT = (*runner.SMALL, "--seeds", 4, "--seed", 7, "--save-period", 1)
+SHORT = (
+    *runner.SMALL, "--steps", 12_000, "--seeds", 4, "--seed", 7, "--save-period", 1,
+)  # fmt: skip
 
 
 def free_port():
@@ -82,7 +84,7 @@ def test_two_processes_find_what_one_finds_to_the_bit(alone, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_others_in_one_line_and_the_run_resumes(alone, tmp_path, victim):
-    running = start_two(tmp_path, "--steps", 200_000)
+    running = start_two(tmp_path)
     wait_for_chunk(running, tmp_path, 3)
     os.kill(running[victim].pid, signal.SIGKILL)
     killed = time.monotonic()
@@ -90,6 +92,12 @@ def test_a_killed_process_ends_the_others_in_one_line_and_the_run_resumes(alone,
     assert (code, out) == (LOST, "") and time.monotonic() - killed < 30
     assert err.startswith("error: another process of the run is gone (") and err.count("\n") == 1
     runner.finish(running[victim])
+    assert len(lines(tmp_path / f"process-{1 - victim}")) < len(lines(alone))
+    for process in start_two(tmp_path, "--resume"):
+        assert runner.finish(process) == (0, "", "")
+    for i in (0, 1):
+        own = tmp_path / f"process-{i}"
+        assert lines(own) == lines(alone) and results(own) == results(alone)
 
 
 @pytest.mark.slow

@@ -53,6 +53,9 @@ def start(hardware: Hardware, *counts: int) -> None:
     import jax
 
     available = jax.local_device_count()
+    if hardware.data_shards > 1 and processes.count() > 1:
+        rule = "must be 1 where several processes share a run."
+        raise ConfigError("data_shards", hardware.data_shards, rule)
     if hardware.devices is not None and hardware.devices > available:
         rule = f"must be at most {available}, all there are."
         raise ConfigError("devices", hardware.devices, rule)
@@ -71,9 +74,6 @@ def layout(hardware: Hardware, num_members: int) -> Layout:
     if num_members % processes.count():
         rule = f"must be a divisor of the number of members ({num_members})."
         raise ConfigError("num_processes", processes.count(), rule)
-    if hardware.data_shards > 1 and processes.count() > 1:
-        rule = "must be 1 where several processes share a run."
-        raise ConfigError("data_shards", hardware.data_shards, rule)
     share = num_members // processes.count()
     devices = jax.local_devices()[: hardware.devices] if hardware.devices else None
     return population.layout(share, devices, hardware.data_shards, hardware.together)
@@ -122,8 +122,8 @@ def plan(
     shown = len(members), "member" + "s" * (len(members) > 1), where, shares, there, way
     return [
         "Plan: {} {} on {}{}; {} on each, {}.".format(*shown),
-        f"Memory: {_shown(member)} a member, of it {_shown(replay)} replay; "
-        f"{_shown(part * (there + copied))} of {_shown(free)} free on each.",
+        f"Memory: {_shown(member)} a member, of it {_shown(replay)} replay; {_shown(member * len(members))} "
+        f"in all; at work {_shown(part * (there + copied))} of {_shown(free)} free on each.",
     ]
 
 

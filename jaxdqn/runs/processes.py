@@ -6,6 +6,7 @@ local program. They meet once a chunk, to tell what was found and who was asked 
 
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -62,12 +63,11 @@ def start(
         return
     if coordinator and process_id:
         _wait_for(coordinator)
-    with contextlib.suppress(AttributeError):
-        # It would take SIGTERM from us.
-        jax.config.update("jax_enable_preemption_service", False)
     jax.distributed.initialize(
         coordinator, num_processes, process_id, initialization_timeout=PATIENCE
     )
+    # JAX has taken SIGTERM, below Python, which still knows whose it was.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     global _company
     firsts = {device.process_index: device for device in reversed(jax.devices("cpu"))}
     mesh = Mesh(np.array([firsts[k] for k in sorted(firsts)]), "process")
