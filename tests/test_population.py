@@ -102,6 +102,10 @@ def test_no_two_members_share_a_key():
     np.testing.assert_array_equal(words[7], jax.random.key_data(jax.random.key(7)))
 
 
+def test_on_a_cpu_members_are_mapped_unless_one_asks_otherwise():
+    assert population.layout(4, jax.devices()[:2]).together == 1
+
+
 @pytest.mark.parametrize(("together", "turns"), [(1, 6), (3, 2), (2, 3)])
 def test_together_is_how_many_go_through_the_program_at_once(together, turns):
     layout = population.layout(6, jax.devices()[:1], together=together)

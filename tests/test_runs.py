@@ -19,6 +19,8 @@ from jaxdqn.config import ConfigError
 from jaxdqn.population import Members
 from jaxdqn.runs import checkpoint, logs, loop
 from jaxdqn.runs.errors import DAMAGED, DIVERGED, Interrupted, RunError
+from jaxdqn.session import Report
+from jaxdqn.training import Metrics
 
 # 30 iterations of 8 world steps: chunks of 10, 10, 10.
 SHAPE = {"warmup_steps": 80, "iteration_steps": 8}
@@ -262,6 +264,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint_before
     with checkpoint.Checkpoints(tmp_path / "checkpoints", 3, loop.score) as saves:
         assert saves.chunks() == [1, 2]
     assert rows(tmp_path)[-1]["loss"] == [None]
+
+
+def test_lost_parameters_make_a_lost_loss():
+    """The last update's loss is that before its step: it can be a number where all else is NaN."""
+    metrics = Metrics(*(jnp.ones((2, 3)) for _ in Metrics._fields))
+    row = logs.row(1, Report(metrics, jnp.ones(2), finite=jnp.array([True, False])))
+    assert row["loss"] == [1.0, None]
 
 
 def test_one_that_is_lost_does_not_stop_the_others(whole, tmp_path):

@@ -131,7 +131,7 @@ def _own_files() -> ocp.Context:
 def _on_host(tree: Any) -> Any:
     """NumPy's copies, of keys their words: what is saved says nothing of devices and processes.
 
-    Copies, since on a CPU a view would change with the state that is donated.
+    Copies, since on a CPU a view would keep the state from being donated.
     """
     return jax.tree.map(lambda leaf: np.array(_words(leaf)), tree)
 
