@@ -166,7 +166,8 @@ def main(args: Args) -> None:
     render.gif(run_dir / "policy.gif", film)
     outcomes = zip(result.seeds, result.final_return, result.best_return, strict=True)
     for seed, final, best in outcomes:
-        say(f"Seed {seed}: greedy return {final:.1f} at the end, {best:.1f} at its best.")
+        at_best = f", {best:.1f} at its best" if best is not None else ""
+        say(f"Seed {seed}: greedy return {final:.1f} at the end{at_best}.")
     say(f"Look at {run_dir / 'curve.png'} and {run_dir / 'policy.gif'}.")
     lost = [seed for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None]
     if lost:

@@ -32,9 +32,9 @@ def row(chunk: int, report: Report) -> Row:
         "world_steps": int(metrics.world_steps[0, -1]),
         "updates": int(metrics.num_updates[0, -1]),
         "epsilon": float(metrics.epsilon[0, -1]),
-        "loss": _numbers(np.where(report.finite, np.mean(metrics.loss, axis=1), np.nan)),
-        "train_return": _numbers(train_return),
-        "greedy_return": _numbers(report.greedy_return),
+        "loss": numbers(np.where(report.finite, np.mean(metrics.loss, axis=1), np.nan)),
+        "train_return": numbers(train_return),
+        "greedy_return": numbers(report.greedy_return),
     }
 
 
@@ -106,5 +106,6 @@ def _scalars(row: Row) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-def _numbers(values: ArrayLike) -> list[float | None]:
+def numbers(values: ArrayLike) -> list[float | None]:
+    """As JSON has them: `null` for what is not finite."""
     return [float(value) if np.isfinite(value) else None for value in np.asarray(values)]

@@ -84,8 +84,8 @@ class Result:
     """What members have of their own beside the seed."""
     final_return: list[float]
     """Mean of the last evaluation: the headline."""
-    best_return: list[float]
-    """The highest mean of all evaluations: flattering, it was chosen by looking."""
+    best_return: list[float | None]
+    """The highest mean of all evaluations: flattering, it was chosen by looking. `null` where all were lost."""
     diverged: list[int | None]
     """World steps by the chunk in which the loss, or a parameter, first was not finite; `null` for most."""
     world_steps: int
@@ -164,7 +164,7 @@ def train(
         seeds=list(plan.members.seeds),
         settings={name: list(values) for name, values in plan.members.settings.items()},
         final_return=rows[-1]["greedy_return"],
-        best_return=best_return.tolist(),
+        best_return=logs.numbers(best_return),
         diverged=logs.diverged(rows),
         world_steps=rows[-1]["world_steps"],
         updates=rows[-1]["updates"],
