@@ -1,9 +1,15 @@
 """How is a run kept? The only module that knows Orbax."""
 
+import contextlib
+import hashlib
+import json
 import logging
+import math
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,13 +25,18 @@ UNFINISHED = ".orbax-checkpoint-tmp"
 """In the name of a directory that Orbax is writing, or that we are deleting."""
 
 
+class Damage(Exception):
+    """What is wrong with a save, in words for a person."""
+
+
 class Checkpoints:
     """The saved states of one run, each in a directory named by the chunk it was saved after.
 
-    Keeps the last `keep` and the best one. Saving is asynchronous: `save` returns
-    once the state is copied to the host, so it may be donated right after. (Orbax'
-    own manager of such directories cannot be used: it raises before it is built
-    when any one of them is damaged.)
+    Keeps the last `keep` and the best one. `save` copies the state, which may be
+    donated right after, and leaves the writing to a thread: the training never waits
+    for a disk. Each save carries a checksum, without which a flipped bit would be
+    loaded as if nothing were wrong. (Orbax' own manager of such directories cannot be
+    used: it raises before it is built when any one of them is damaged.)
     """
 
     def __init__(self, path: Path, keep: int, score: Callable[[Row], float]) -> None:
@@ -35,8 +46,8 @@ class Checkpoints:
         self._path = path.absolute()
         self._keep = keep
         self._score = score
-        self._saving: Any = None
-        self._rows: list[Any] = []
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._saving: Future[None] = self._writer.submit(lambda: None)
         self._path.mkdir(exist_ok=True)
         for left_by_a_crash in self._path.glob(f"*{UNFINISHED}*"):
             shutil.rmtree(left_by_a_crash)
@@ -44,9 +55,11 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        """Waits for the save under way."""
-        self._finish()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        """Waits for the save under way; after an exception without adding another."""
+        with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
+            self.wait()
+        self._writer.shutdown()
 
     def chunks(self, most: int | None = None) -> list[int]:
         """The chunks that were saved and kept, in order, up to `most`; not yet the one being saved."""
@@ -54,49 +67,60 @@ class Checkpoints:
         return sorted(chunk for chunk in found if most is None or chunk <= most)
 
     def save(self, chunk: int, state: Any, rows: list[Row]) -> None:
-        """Begins to save `state`, whose leaves must all be `jax.Array`s, and the log's `rows` so far."""
-        self._finish()
-        self._rows = list(rows)
-        path, metadata = str(self._path / str(chunk)), cast(Any, {"rows": self._rows})
-        host = _on_host(state)
-        with _own_files():
-            self._saving = ocp.save_async(path, host, overwrite=True, custom_metadata=metadata)
+        """Begins to save `state`, whose leaves must all be `jax.Array`s, and the log's `rows` so far.
+
+        Left out while an earlier save is being written, so that a slow disk keeps
+        fewer states but stalls nothing; `wait` first for one that must be kept.
+        Raises `OSError` where the earlier one failed.
+        """
+        if self._saving.done():
+            self.wait()
+            self._saving = self._writer.submit(self._write, chunk, _on_host(state), list(rows))
+
+    def wait(self) -> None:
+        """Returns once all is on disk; raises `OSError` where it is not."""
+        self._saving.result()
 
     def restore(self, template: Any, most: int | None = None) -> tuple[int, Any, list[Row]]:
         """The chunk, the state, shaped like `template`, and the rows of the newest usable save up to `most`.
 
-        One that cannot be read is passed over, and said to be, in favour of the one
-        before. Raises `RunError` where none is left, or where the newest readable
-        one has other leaves than `template`.
+        One that is damaged, or has other leaves than `template`, is passed over, and
+        said to be, in favour of the one before. Raises `RunError` where none is left.
         """
-        chunks = self.chunks(most)
-        for chunk in reversed(chunks):
+        passed_over = []
+        for chunk in reversed(self.chunks(most)):
             path = self._path / str(chunk)
             try:
                 metadata: Any = ocp.metadata(str(path))
-                _require_same_leaves(path, metadata.metadata, template)
-                state = _like(template, ocp.load(str(path), _on_host(template)))
-                return chunk, state, metadata.custom_metadata["rows"]
-            except RunError:
-                raise
+                host = _load(path, metadata.metadata, template)
+                rows = metadata.custom_metadata["rows"]
+                if metadata.custom_metadata["sha256"] != _checksum(host, rows):
+                    raise Damage("its checksum does not match")
             except Exception as error:
-                message = f"warning: {path} cannot be read and is passed over: {_line(error)}"
-                print(message, file=sys.stderr)
-        raise RunError(f"{self._path} holds no usable checkpoint, {len(chunks)} tried.", DAMAGED)
+                passed_over.append(f"{path} cannot be used: {_line(error)}")
+                continue
+            for save in passed_over:
+                print(f"warning: {save}; going on after chunk {chunk}.", file=sys.stderr)
+            return chunk, _like(template, host), rows
+        tried = f"{len(passed_over)} tried; {passed_over[0]}" if passed_over else "none is there"
+        raise RunError(f"{self._path} holds no usable checkpoint, {tried}.", DAMAGED)
 
-    def _finish(self) -> None:
-        """Waits for the save under way, then drops what need not be kept."""
-        if self._saving is None:
-            return
-        self._saving.result()
-        self._saving = None
-        score = {row["chunk"]: self._score(row) for row in self._rows}
+    def _write(self, chunk: int, host: Any, rows: list[Row]) -> None:
+        """Saves, then drops what need not be kept."""
+        path = self._path / str(chunk)
+        metadata = cast(Any, {"rows": rows, "sha256": _checksum(host, rows)})
+        try:
+            with _own_files():
+                ocp.save(str(path), host, overwrite=True, custom_metadata=metadata)
+        except Exception as error:  # A full disk has many names in there.
+            raise OSError(f"{path} could not be saved: {_line(error)}") from None
+        score = {row["chunk"]: self._score(row) for row in rows}
         # One ahead of the log was passed over by `restore`; it is not ours to judge.
         chunks = [chunk for chunk in self.chunks() if chunk in score]
         kept = {*chunks[-self._keep :], max(chunks, key=lambda chunk: (score[chunk], chunk))}
         for chunk in set(chunks) - kept:
             # Renamed first: half of a directory must not look like a whole one.
-            doomed = self._path / f"{chunk}{UNFINISHED}"
+            doomed = self._path / f"{chunk}.old{UNFINISHED}"
             (self._path / str(chunk)).rename(doomed)
             shutil.rmtree(doomed)
 
@@ -111,13 +135,10 @@ def load_policy(path: Path, template: Any) -> Any:
     """Parameters shaped like `template`; raises `RunError` where they are missing or of another network."""
     try:
         metadata: Any = ocp.metadata(str(path.absolute()))
-        _require_same_leaves(path, metadata.metadata, template)
-        return _like(template, ocp.load(str(path.absolute()), _on_host(template)))
-    except RunError:
-        raise
+        return _like(template, _load(path.absolute(), metadata.metadata, template))
     except Exception as error:
         raise RunError(
-            f"{path} holds no policy that can be read: {_line(error)}", DAMAGED
+            f"{path} holds no policy that can be read: {_line(error)}.", DAMAGED
         ) from None
 
 
@@ -126,6 +147,28 @@ def _own_files() -> ocp.Context:
     return ocp.Context(
         multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=None)
     )
+
+
+def _load(path: Path, found: Any, template: Any) -> Any:
+    """NumPy's arrays of the save at `path`, of which its metadata `found` tells; read once they are as wanted."""
+    _require_same_leaves(path, found, template)
+    for leaf in jax.tree.leaves(found):
+        # Memory is taken for whole chunks, whatever the array's shape.
+        chunks = leaf.storage_metadata.chunk_shape, leaf.storage_metadata.write_shape
+        for chunk in filter(None, chunks):
+            if math.prod(chunk) > math.prod(leaf.shape):
+                raise Damage(f"a chunk {chunk} exceeds its array {leaf.shape}")
+    words = jax.tree.map(_words, template)
+    return ocp.load(str(path), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), words))
+
+
+def _checksum(host: Any, rows: list[Row]) -> str:
+    """SHA-256 of the rows and of each leaf's name, type, shape and contents."""
+    total = hashlib.sha256(json.dumps(rows).encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(host):
+        total.update(f"{jax.tree_util.keystr(path)}{leaf.dtype}{leaf.shape}".encode())
+        total.update(leaf.reshape(-1).view(np.uint8))
+    return total.hexdigest()
 
 
 def _on_host(tree: Any) -> Any:
@@ -155,13 +198,15 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
+    """What an exception of ours says; of others also which it is."""
+    line = re.split(r"\n| \[tensorstore_spec", str(error).strip())[0].rstrip(".")
+    return line if isinstance(error, Damage) else f"{type(error).__name__}: {line}"
 
 
 def _require_same_leaves(path: Path, found: Any, template: Any) -> None:
     """Orbax casts a wrong dtype silently and reports a wrong shape as a missing key: compare first."""
     if found is None:
-        raise ValueError("its metadata is damaged")
+        raise Damage("its metadata is damaged")
     saved, wanted = _leaves(found), _leaves(template)
     differences = [
         f"{name} is {saved.get(name, 'missing')}, not {wanted.get(name, 'wanted')}"
@@ -170,7 +215,7 @@ def _require_same_leaves(path: Path, found: Any, template: Any) -> None:
     ]
     if differences:
         shown = "; ".join(differences[:3]) + ("; ..." if len(differences) > 3 else "")
-        raise RunError(f"{path} was saved by another program: {shown}.", DAMAGED)
+        raise Damage(f"it was saved by another program, {shown}")
 
 
 def _leaves(tree: Any) -> dict[str, str]:

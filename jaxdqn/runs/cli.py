@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxdqn.config import Config, ConfigError
-from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, Interrupted, RunError
+from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError
 from jaxdqn.runs.signals import stop_request
 
 Args = TypeVar("Args")
@@ -34,10 +34,9 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         nested = {field.name for field in dataclasses.fields(Config)} - own
         option = f"config.{error.option}" if error.option in nested else error.option
         _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT)
-    except Interrupted as stop:
-        _exit(f"{stop}. Go on with: {resume_command(stop.run_dir)}", stop.exit_code)
     except RunError as error:
-        _exit(str(error), error.exit_code)
+        go_on = f" Go on with: {resume_command(error.run_dir)}" if error.run_dir else ""
+        _exit(f"{error}{go_on}", error.exit_code)
     except Exception as error:
         # Full memory and full disks, as JAX and Orbax tell them; all else is a bug, shown whole.
         if not isinstance(error, OSError) and "RESOURCE_EXHAUSTED" not in str(error):

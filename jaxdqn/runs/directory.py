@@ -70,19 +70,36 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Ends the run in `path` with one line when its disk is full, or may no longer be written."""
+    try:
+        yield
+    except OSError as error:
+        file = f" ({error.filename})" if error.filename else ""
+        rule = f"can no longer be written: {error.strerror or error}{file}. What was saved is kept."
+        raise RunError(f"--run-dir ({path}) {rule}", DAMAGED, path) from None
+
+
+@contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keeps other processes out of the directory; a dead owner keeps nobody out."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        with contextlib.suppress(ImportError):  # Windows has no such locks.
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(path, handle)
         yield
-    except BlockingIOError:
-        raise RunError(f"--run-dir ({path}) must not be in use by another process.") from None
     finally:
         os.close(handle)
+
+
+def _lock(path: Path, handle: int) -> None:
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(f"--run-dir ({path}) must not be in use by another process.") from None
+    except (ImportError, OSError):
+        return  # Windows has no such locks, nor do some network drives.
 
 
 def _create_new(parent: Path) -> Path:

@@ -10,11 +10,17 @@ LOST = 5
 
 
 class RunError(Exception):
-    """Ends the program with `message` on stderr, in one line, and `exit_code`."""
+    """Ends the program with `message` on stderr, in one line, and `exit_code`.
 
-    def __init__(self, message: str, exit_code: int = BAD_INPUT) -> None:
+    The line also says how to go on in `run_dir`, where one is given.
+    """
+
+    def __init__(
+        self, message: str, exit_code: int = BAD_INPUT, run_dir: Path | None = None
+    ) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.run_dir = run_dir
 
 
 class Interrupted(RunError):
@@ -25,6 +31,5 @@ class Interrupted(RunError):
 
     def __init__(self, signal_number: int, world_steps: int, run_dir: Path) -> None:
         name = signal.Signals(signal_number).name
-        message = f"{name}: stopped and saved at {world_steps:,} world steps"
-        super().__init__(message, exit_code=128 + signal_number)
-        self.run_dir = run_dir
+        message = f"{name}: stopped and saved at {world_steps:,} world steps."
+        super().__init__(message, 128 + signal_number, run_dir)

@@ -15,7 +15,7 @@ from jaxdqn import population, runs, session
 from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.population import Layout, Members, Settings
 from jaxdqn.runs import checkpoint, logs, plots, processes
-from jaxdqn.runs.directory import locked, write_json
+from jaxdqn.runs.directory import locked, writable, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.platform import compiler_options
 from jaxdqn.runs.signals import stop_request
@@ -95,7 +95,8 @@ class Result:
     policy_seed: int
     """Of the member whose best parameters are in `policy/`."""
     seconds: dict[str, float]
-    """Of this process: `import` until `train` was called, `compile`, and `run`, evaluations and saves included."""
+    """Of this process: `import` until `train` was called, `compile`, and `run`, evaluations included; of
+    that, `save` is what saves held it up."""
 
 
 def train(
@@ -120,6 +121,7 @@ def train(
     seconds = {"import": time.perf_counter() - runs.STARTED}
     started = time.perf_counter()
     with (
+        writable(run_dir),
         locked(run_dir),
         stop_request() as stop,
         checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as saves,
@@ -135,6 +137,7 @@ def train(
         seconds["compile"] = time.perf_counter() - started
 
         started = time.perf_counter()
+        seconds["save"] = 0.0
         stopping, signal_number = False, 0
         with logs.Log(run_dir, rows, plan.total_steps, quiet) as log:
             while chunk < plan.num_chunks and not stopping:
@@ -147,32 +150,38 @@ def train(
                 signal_number = int(max(processes.gather(np.array([stop.signal_number]))))
                 stopping = signal_number != 0
                 if plan.saves_after(chunk) or stopping:
+                    asked = time.perf_counter()
+                    # The end must be kept, and of several processes by all or none.
+                    if stopping or chunk == plan.num_chunks or processes.count() > 1:
+                        saves.wait()
                     saves.save(chunk, sessions, rows)
+                    seconds["save"] += time.perf_counter() - asked
         seconds["run"] = time.perf_counter() - started
 
-    own = [layout.row(k, len(members)) for k in range(len(members))]
-    mine = jax.device_get((sessions.best_return, sessions.best_params))
-    best_return, best_params = processes.gather(jax.tree.map(lambda leaf: leaf[own], mine))
-    best = int(np.argmax(best_return))
-    best_params = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), best_params)
-    checkpoint.save_policy(run_dir / "policy", best_params)
-    plots.curve(run_dir / "curve.png", rows)
-    if chunk < plan.num_chunks:
-        shared = processes.shared_directory(run_dir)
-        raise Interrupted(signal_number, rows[-1]["world_steps"], shared)
-    result = Result(
-        seeds=list(plan.members.seeds),
-        settings={name: list(values) for name, values in plan.members.settings.items()},
-        final_return=rows[-1]["greedy_return"],
-        best_return=logs.numbers(best_return),
-        diverged=logs.diverged(rows),
-        world_steps=rows[-1]["world_steps"],
-        updates=rows[-1]["updates"],
-        policy_seed=plan.members.seeds[best],
-        seconds={part: round(value, 3) for part, value in seconds.items()},
-    )
-    write_json(run_dir / "result.json", dataclasses.asdict(result))
-    return result, best_params
+        own = [layout.row(k, len(members)) for k in range(len(members))]
+        mine = jax.device_get((sessions.best_return, sessions.best_params))
+        best_return, best_params = processes.gather(jax.tree.map(lambda leaf: leaf[own], mine))
+        best = int(np.argmax(best_return))
+        best_params = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), best_params)
+        saves.wait()  # Orbax mixes up two saves at once.
+        checkpoint.save_policy(run_dir / "policy", best_params)
+        plots.curve(run_dir / "curve.png", rows)
+        if chunk < plan.num_chunks:
+            shared = processes.shared_directory(run_dir)
+            raise Interrupted(signal_number, rows[-1]["world_steps"], shared)
+        result = Result(
+            seeds=list(plan.members.seeds),
+            settings={name: list(values) for name, values in plan.members.settings.items()},
+            final_return=rows[-1]["greedy_return"],
+            best_return=logs.numbers(best_return),
+            diverged=logs.diverged(rows),
+            world_steps=rows[-1]["world_steps"],
+            updates=rows[-1]["updates"],
+            policy_seed=plan.members.seeds[best],
+            seconds={part: round(value, 3) for part, value in seconds.items()},
+        )
+        write_json(run_dir / "result.json", dataclasses.asdict(result))
+        return result, best_params
 
 
 def restore(
