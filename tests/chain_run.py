@@ -8,7 +8,7 @@ from jaxdqn.runs import cli
 
 @dataclass(frozen=True)
 class Args:
-    """Trains on the chain, in 60 chunks, and saves after each."""
+    """Trains on the chain, in 200 chunks, and saves after each."""
 
     run_dir: Path
     """Directory of the run."""
@@ -34,7 +34,7 @@ def main(args: Args) -> None:
     run_dir = directory.claim(args.run_dir, args.run_dir, {}, args.resume)
     plan = loop.Plan(
         Members([3, 4]),
-        total_steps=80 + 60 * 800,
+        total_steps=80 + 200 * 800,
         warmup_steps=80,
         iteration_steps=8,
         chunk_steps=800,

@@ -32,7 +32,7 @@ def test_two_runs_that_nobody_disturbed_end_alike_and_another_does_not(harness):
     harness.finish(path)
     assert harness.identical(path)
     metrics = path / "metrics.jsonl"
-    metrics.write_text(metrics.read_text().replace('"chunk": 60', '"chunk": 61'))
+    metrics.write_text(metrics.read_text().replace('"chunk": 200', '"chunk": 201'))
     assert not harness.identical(path)
 
 
@@ -43,6 +43,14 @@ def test_thirty_kills_leave_no_trace(harness):
     assert len(moments) >= 3, moments
 
 
-@pytest.mark.parametrize("fault", faults.FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "a bit of the newest save flipped",
+        "a full disk in mid-run, later freed",
+        "SIGTERM twice in a row",
+        "SIGINT during the compilation",
+    ],
+)
 def test_a_fault_leaves_no_trace(harness, fault):
     assert faults.FAULTS[fault](harness)

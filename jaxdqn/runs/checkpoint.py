@@ -41,8 +41,7 @@ class Checkpoints:
 
     def __init__(self, path: Path, keep: int, score: Callable[[Row], float]) -> None:
         """`score(row)` says how good the state was whose chunk that row of the log tells about."""
-        # Orbax logs what we say ourselves, in tens of lines.
-        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        _hush()
         self._path = path.absolute()
         self._keep = keep
         self._score = score
@@ -133,6 +132,7 @@ def save_policy(path: Path, params: Any) -> None:
 
 def load_policy(path: Path, template: Any) -> Any:
     """Parameters shaped like `template`; raises `RunError` where they are missing or of another network."""
+    _hush()
     try:
         metadata: Any = ocp.metadata(str(path.absolute()))
         return _like(template, _load(path.absolute(), metadata.metadata, template))
@@ -140,6 +140,19 @@ def load_policy(path: Path, template: Any) -> Any:
         raise RunError(
             f"{path} holds no policy that can be read: {_line(error)}.", DAMAGED
         ) from None
+
+
+def _hush() -> None:
+    """Orbax, and the loop it reads by, tell in tens of lines what we say in one."""
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Of a read that failed, other reads come back to a loop that has gone: not worth a line."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def _own_files() -> ocp.Context:

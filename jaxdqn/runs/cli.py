@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxdqn.config import Config, ConfigError
-from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError
+from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError, Unwritable
 from jaxdqn.runs.signals import stop_request
 
 Args = TypeVar("Args")
@@ -36,7 +36,7 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT)
     except RunError as error:
         go_on = f" Go on with: {resume_command(error.run_dir)}" if error.run_dir else ""
-        _exit(f"{error}{go_on}", error.exit_code)
+        _exit(f"{error}{go_on}", error.exit_code, at_once=isinstance(error, Unwritable))
     except Exception as error:
         # Full memory and full disks, as JAX and Orbax tell them; all else is a bug, shown whole.
         if not isinstance(error, OSError) and "RESOURCE_EXHAUSTED" not in str(error):
@@ -79,8 +79,10 @@ def resume_command(run_dir: Path) -> str:
     return shlex.join(["python", *words, "--run-dir", str(run_dir), "--resume"])
 
 
-def _exit(message: str, exit_code: int) -> None:
-    print("error:", message.replace("\n", "\\n"), file=sys.stderr)
+def _exit(message: str, exit_code: int, at_once: bool = False) -> None:
+    print("error:", message.replace("\n", "\\n"), file=sys.stderr, flush=True)
+    if at_once:
+        os._exit(exit_code)
     _leave_company(exit_code)
     sys.exit(exit_code)
 

@@ -8,12 +8,13 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jaxdqn.runs.errors import DAMAGED, RunError
+from jaxdqn.runs.errors import DAMAGED, RunError, Unwritable
 from jaxdqn.runs.signals import stop_if_requested
 
 PACKAGES = ("jaxdqn", "jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
@@ -71,13 +72,21 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Ends the run in `path` with one line when its disk is full, or may no longer be written."""
+    """Raises `Unwritable` where the disk is full, or `path` may no longer be written."""
+
+    def hook(args: threading.ExceptHookArgs, before: Any = threading.excepthook) -> None:
+        # TensorBoard's thread meets the full disk too; one of us is enough to tell.
+        if not issubclass(args.exc_type, OSError):
+            before(args)
+
+    before, threading.excepthook = threading.excepthook, hook
     try:
         yield
     except OSError as error:
         file = f" ({error.filename})" if error.filename else ""
-        rule = f"can no longer be written: {error.strerror or error}{file}. What was saved is kept."
-        raise RunError(f"--run-dir ({path}) {rule}", DAMAGED, path) from None
+        raise Unwritable(f"{error.strerror or error}{file}", path) from None
+    finally:
+        threading.excepthook = before
 
 
 @contextlib.contextmanager

@@ -33,3 +33,11 @@ class Interrupted(RunError):
         name = signal.Signals(signal_number).name
         message = f"{name}: stopped and saved at {world_steps:,} world steps."
         super().__init__(message, 128 + signal_number, run_dir)
+
+
+class Unwritable(RunError):
+    """The directory `run_dir` takes no more. The process ends at once, since its libraries would go on trying."""
+
+    def __init__(self, reason: str, run_dir: Path) -> None:
+        rule = f"can no longer be written: {reason}. What was saved is kept."
+        super().__init__(f"--run-dir ({run_dir}) {rule}", DAMAGED, run_dir)
