@@ -27,12 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import draws
-import startup
-import workload
-from measure import Part, Row, cell, in_turns, machine_gemm_rate, middle, table
-from workload import ITERATIONS, Training, WorkName
-
+from experiments import draws, startup, workload
+from experiments.measure import Part, Row, cell, in_turns, machine_gemm_rate, middle, table
+from experiments.workload import ITERATIONS, Training, WorkName
 from jaxdqn.config import check_at_least
 from jaxdqn.runs import cli
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import members
 import tyro
-from members import ENV, NOISY, PRIORITIZED, AgentName, make_agent
 
+from experiments import members
+from experiments.members import ENV, NOISY, PRIORITIZED, AgentName, make_agent
 from jaxdqn.config import Config, ConfigError, check, check_at_least, floats, num_iterations
 from jaxdqn.runs import cli, hardware
 from jaxdqn.runs.errors import DIVERGED, RunError

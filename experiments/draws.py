@@ -4,7 +4,7 @@ import functools
 import math
 from typing import Any
 
-from measure import Part, in_turns, spread, table
+from experiments.measure import Part, in_turns, spread, table
 
 
 def measure(repeats: int, rounds: int = 50) -> Part:

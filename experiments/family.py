@@ -13,10 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cartpole
-import members
-from summary import SOLVED, solved
-
+from experiments import cartpole, members
+from experiments.summary import SOLVED, solved
 from jaxdqn.config import Config, check, check_at_least
 from jaxdqn.runs import cli
 
@@ -86,8 +84,8 @@ def train(name: str, steps: int, seeds: Sequence[int]) -> list[dict[str, object]
 def update_ratios(names: Sequence[str], steps: int, repeats: int) -> dict[str, float]:
     """Time of an update, its share of the rollout included, relative to DQN's: medians, in turns."""
     import jax
-    import measure
 
+    from experiments import measure
     from jaxdqn import training
 
     calls, updates = {}, {}
@@ -147,8 +145,7 @@ def main(args: Args) -> None:
     check_at_least("seeds", args.seeds, 1)
     check_at_least("seed", args.seed, 0)
     check_at_least("repeats", args.repeats, 0)
-    import measure
-
+    from experiments import measure
     from jaxdqn.runs import platform
 
     platform.configure(platform.cores())

@@ -72,10 +72,10 @@ def gemm_rate(repeats: int) -> float:
 def machine_gemm_rate(repeats: int) -> float:
     """`gemm_rate` of a process that nobody told to use one thread: of the whole machine."""
     environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
-    command = [sys.executable, "-c", f"import measure; print(measure.gemm_rate({repeats}))"]
+    code = f"from experiments import measure; print(measure.gemm_rate({repeats}))"
     done = subprocess.run(
-        command,
-        cwd=Path(__file__).parent,
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent.parent,
         env=environment,
         check=True,
         capture_output=True,

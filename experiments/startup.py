@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from measure import Part, cell, middle, table
-from workload import ITERATIONS, Work
+from experiments.measure import Part, cell, middle, table
+from experiments.workload import ITERATIONS, Work
 
 HERE = Path(__file__).parent
 

@@ -16,14 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import cartpole
-import members
-import settings
-import summary
 import tyro
-from measure import table
-from settings import Setting
 
+from experiments import cartpole, members, settings, summary
+from experiments.measure import table
+from experiments.settings import Setting
 from jaxdqn.config import Config, ConfigError, check, check_at_least, floats
 from jaxdqn.runs import cli, hardware
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
@@ -239,8 +236,7 @@ def main(args: Args) -> None:
     check_at_least("seed", args.seed + args.seeds * len(chosen) - 1, 0)
     parts = parts_of(args, chosen)
     hardware.start(args.hardware, *(len(part.seeds) for part in parts))
-    from sweep_picture import draw
-
+    from experiments.sweep_picture import draw
     from jaxdqn.runs import directory, processes
 
     trainings = [Training(args, part) for part in parts]

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from summary import SOLVED
+
+from experiments.summary import SOLVED
 
 Row = Mapping[str, Any]
 

@@ -59,9 +59,9 @@ def main(args: Args) -> None:
 
     platform.configure()
     import jax
-    import members
     import numpy as np
 
+    from experiments import members
     from jaxdqn import envs, evaluation, policies
     from jaxdqn.runs import checkpoint, directory, render
 

@@ -30,8 +30,7 @@ class Work(NamedTuple):
 
 def default(**numbers: int) -> Work:
     """What `cartpole.py` trains, with other `numbers` in its `Config` where they are given."""
-    import cartpole
-    import members
+    from experiments import cartpole, members
 
     agent = members.make_agent("dqn", num_actions=2)
     return Work(

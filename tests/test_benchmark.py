@@ -4,7 +4,8 @@ import json
 
 import pytest
 import runner
-import workload
+
+from experiments import workload
 
 
 def test_the_work_that_peers_publish_is_counted_by_hand():

@@ -2,20 +2,22 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-import cartpole
 import jax
 import numpy as np
 import pytest
 import runner
 from PIL import Image
 
+from experiments import cartpole
 from jaxdqn.runs import cli, directory
 from jaxdqn.runs.errors import RunError
 
@@ -163,13 +165,20 @@ def test_help_imports_nothing_heavy():
         "heavy = {'jax', 'flax', 'optax', 'gymnax', 'matplotlib', 'orbax', 'numpy'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()"
     )
-    environment = os.environ | {"PYTHONPATH": f"{runner.ROOT}{os.pathsep}{runner.ROOT}/experiments"}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", script], cwd=runner.ROOT, check=True, capture_output=True)
 
 
-def test_the_resume_command_repeats_the_choices(monkeypatch):
+@pytest.mark.parametrize(
+    ("spec", "program"),
+    [
+        (None, "experiments/cartpole.py"),
+        (ModuleSpec("experiments.cartpole", loader=None), "-m experiments.cartpole"),
+    ],
+)
+def test_the_resume_command_repeats_program_and_choices(monkeypatch, spec, program):
+    """Python's `-m` puts the module's file in the place of its name."""
     words = [
-        "cartpole.py",
+        "experiments/cartpole.py",
         "--seeds",
         "2",
         "--run-dir",
@@ -178,9 +187,10 @@ def test_the_resume_command_repeats_the_choices(monkeypatch):
         "--resume",
     ]
     monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
     found = cli.resume_command(Path("new place"))
-    expected = "python cartpole.py --seeds 2 --config.gamma=0.9 --run-dir 'new place' --resume"
-    assert found == expected
+    choices = "--seeds 2 --config.gamma=0.9 --run-dir 'new place' --resume"
+    assert found == f"python {program} {choices}"
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +256,24 @@ def test_a_run_stopped_and_resumed_in_a_new_process_equals_one_never_stopped(
     assert saved_arrays(run_dir) == saved_arrays(small[0])
     results = [json.loads((d / "result.json").read_text()) for d in (run_dir, small[0])]
     assert [r.pop("seconds").keys() for r in results] and results[0] == results[1]
+
+
+@pytest.mark.slow
+def test_the_command_that_a_stopped_module_prints_goes_on(tmp_path):
+    run_dir = tmp_path / "run"
+    words = ["-m", "experiments.cartpole", *runner.SMALL, "--run-dir", run_dir, "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=runner.ROOT, stderr=subprocess.PIPE, text=True
+    )
+    while not (run_dir / "metrics.jsonl").exists() or not lines(run_dir):
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, _, err = runner.finish(process)
+    python, *words = shlex.split(err.split("Go on with: ")[1])
+    assert (python, words[:2]) == ("python", ["-m", "experiments.cartpole"])
+    subprocess.run([sys.executable, *words], cwd=runner.ROOT, check=True)
+    assert (run_dir / "result.json").exists()
 
 
 def saved_arrays(run_dir):

@@ -2,13 +2,11 @@
 
 import csv
 
-import cartpole
-import family
 import jax
-import members
 import numpy as np
 import pytest
 
+from experiments import cartpole, family, members
 from jaxdqn import training
 from jaxdqn.config import Config
 

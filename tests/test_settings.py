@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 import runner
-import settings
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from experiments import settings
 from jaxdqn.config import ConfigError
 
 NAMES = (
@@ -255,6 +255,8 @@ def test_any_word_is_meant_or_refused(word):
 
 
 def test_reading_settings_starts_no_jax():
-    code = "import sys, settings; settings.parse(['gamma=0:1:3']); assert 'jax' not in sys.modules"
-    environment = {"PYTHONPATH": f"{runner.ROOT}:{runner.ROOT / 'experiments'}"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    code = (
+        "import sys; from experiments import settings\n"
+        "settings.parse(['gamma=0:1:3']); assert 'jax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=runner.ROOT, check=True)

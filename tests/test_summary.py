@@ -5,9 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
-import summary
 from hypothesis import given
 from hypothesis import strategies as st
+
+from experiments import summary
 
 returns_of_seeds = st.lists(st.floats(0, 500, allow_subnormal=False), min_size=1, max_size=12)
 

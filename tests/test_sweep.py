@@ -8,8 +8,8 @@ import time
 
 import pytest
 import runner
-import sweep
 
+from experiments import sweep
 from jaxdqn.runs import cli
 
 SHORT = ("--steps", 2_000, "--chunk-steps", 500, "--eval-episodes", 4, "--config.capacity", 1_600)

@@ -5,11 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
-import settings
-import sweep_picture
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+
+from experiments import settings, sweep_picture
 
 
 def make_rows(tried, returns):

@@ -70,8 +70,10 @@ def parse(args_type: type[Args], words: Sequence[str]) -> Args:
 
 def resume_command(run_dir: Path) -> str:
     """The command line of this process, made to go on in `run_dir`."""
-    words, skip = [], False
-    for word in sys.argv:
+    # With `-m` the first word is the module's file; its name is told here alone.
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    words, skip = ["-m", module.name] if module else sys.argv[:1], False
+    for word in sys.argv[1:]:
         name = word.replace("_", "-").split("=")[0]
         if not skip and name not in ("--run-dir", "--resume"):
             words.append(word)
