@@ -301,7 +301,7 @@ def main(args: Args) -> None:
     """Breaks, counts, prints a table."""
     check_at_least("kills", args.kills, 1)
     check_at_least("tries", args.tries, 1)
-    import measure
+    from experiments import measure
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -63,7 +63,7 @@ def main(args: Args) -> None:
 
     from experiments import members
     from jaxdqn import envs, evaluation, policies
-    from jaxdqn.runs import checkpoint, directory, render
+    from jaxdqn.runs import directory, policy_file, render
 
     choices = directory.read_config(args.run_dir)["choices"]
     if choices.get("agent") not in members.AGENTS:
@@ -74,7 +74,7 @@ def main(args: Args) -> None:
     )
     init_key, reset_key, play_key, film_key = jax.random.split(jax.random.key(args.seed), 4)
     template = agent.init(init_key, env.reset(reset_key)[1])
-    params = checkpoint.load_policy(args.run_dir / "policy", template)
+    params = policy_file.load_policy(args.run_dir / "policy", template)
     policy = policies.greedy(agent.q_values)
 
     play = jax.jit(lambda key, params: evaluation.evaluate(key, params, env, policy))

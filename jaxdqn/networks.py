@@ -103,6 +103,19 @@ class ImplicitQuantile(nn.Module):
         return jnp.swapaxes(quantiles, -1, -2)
 
 
+def layer_order(name: str) -> list[tuple[bool, int, str]]:
+    """Sorts names like `params.Torso_0.Dense_1` as the networks of this file apply those layers.
+
+    The torso comes before what stands on it; Flax numbers modules of a kind as they are made.
+    """
+
+    def rank(part: str) -> tuple[bool, int, str]:
+        kind, _, number = part.rpartition("_")
+        return kind != "Torso", int(number) if number.isdecimal() else -1, part
+
+    return [rank(part) for part in name.split(".")]
+
+
 def _head(x: jax.Array, num_actions: int, num_atoms: int | None) -> jax.Array:
     if num_atoms is None:
         product = _product_by_column if num_actions <= FEW else None

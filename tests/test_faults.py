@@ -4,9 +4,10 @@ import os
 import random
 import sys
 
-import faults
 import pytest
 import runner
+
+from experiments import faults
 
 pytestmark = [
     pytest.mark.slow,

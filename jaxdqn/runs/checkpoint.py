@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import math
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,19 +13,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from jaxdqn.runs import leaves
 from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.runs.logs import Row
 
 UNFINISHED = ".orbax-checkpoint-tmp"
 """In the name of a directory that Orbax is writing, or that we are deleting."""
-
-
-class Damage(Exception):
-    """What is wrong with a save, in words for a person."""
 
 
 class Checkpoints:
@@ -74,7 +69,9 @@ class Checkpoints:
         """
         if self._saving.done():
             self.wait()
-            self._saving = self._writer.submit(self._write, chunk, _on_host(state), list(rows))
+            self._saving = self._writer.submit(
+                self._write, chunk, leaves.on_host(state), list(rows)
+            )
 
     def wait(self) -> None:
         """Returns once all is on disk; raises `OSError` where it is not."""
@@ -94,13 +91,13 @@ class Checkpoints:
                 host = _load(path, metadata.metadata, template)
                 rows = metadata.custom_metadata["rows"]
                 if metadata.custom_metadata["sha256"] != _checksum(host, rows):
-                    raise Damage("its checksum does not match")
+                    raise leaves.Damage("its checksum does not match")
             except Exception as error:
-                passed_over.append(f"{path} cannot be used: {_line(error)}")
+                passed_over.append(f"{path} cannot be used: {leaves.line(error)}")
                 continue
             for save in passed_over:
                 print(f"warning: {save}; going on after chunk {chunk}.", file=sys.stderr)
-            return chunk, _like(template, host), rows
+            return chunk, leaves.like(template, host), rows
         tried = f"{len(passed_over)} tried; {passed_over[0]}" if passed_over else "none is there"
         raise RunError(f"{self._path} holds no usable checkpoint, {tried}.", DAMAGED)
 
@@ -112,7 +109,7 @@ class Checkpoints:
             with _own_files():
                 ocp.save(str(path), host, overwrite=True, custom_metadata=metadata)
         except Exception as error:  # A full disk has many names in there.
-            raise OSError(f"{path} could not be saved: {_line(error)}") from None
+            raise OSError(f"{path} could not be saved: {leaves.line(error)}") from None
         score = {row["chunk"]: self._score(row) for row in rows}
         # One ahead of the log was passed over by `restore`; it is not ours to judge.
         chunks = [chunk for chunk in self.chunks() if chunk in score]
@@ -122,24 +119,6 @@ class Checkpoints:
             doomed = self._path / f"{chunk}.old{UNFINISHED}"
             (self._path / str(chunk)).rename(doomed)
             shutil.rmtree(doomed)
-
-
-def save_policy(path: Path, params: Any) -> None:
-    """Writes parameters alone, in place of those that were there."""
-    with _own_files():
-        ocp.save(str(path.absolute()), _on_host(params), overwrite=True)
-
-
-def load_policy(path: Path, template: Any) -> Any:
-    """Parameters shaped like `template`; raises `RunError` where they are missing or of another network."""
-    _hush()
-    try:
-        metadata: Any = ocp.metadata(str(path.absolute()))
-        return _like(template, _load(path.absolute(), metadata.metadata, template))
-    except Exception as error:
-        raise RunError(
-            f"{path} holds no policy that can be read: {_line(error)}.", DAMAGED
-        ) from None
 
 
 def _hush() -> None:
@@ -164,14 +143,14 @@ def _own_files() -> ocp.Context:
 
 def _load(path: Path, found: Any, template: Any) -> Any:
     """NumPy's arrays of the save at `path`, of which its metadata `found` tells; read once they are as wanted."""
-    _require_same_leaves(path, found, template)
+    leaves.require_same_leaves(found, template)
     for leaf in jax.tree.leaves(found):
         # Memory is taken for whole chunks, whatever the array's shape.
         chunks = leaf.storage_metadata.chunk_shape, leaf.storage_metadata.write_shape
         for chunk in filter(None, chunks):
             if math.prod(chunk) > math.prod(leaf.shape):
-                raise Damage(f"a chunk {chunk} exceeds its array {leaf.shape}")
-    words = jax.tree.map(_words, template)
+                raise leaves.Damage(f"a chunk {chunk} exceeds its array {leaf.shape}")
+    words = jax.tree.map(leaves.words, template)
     return ocp.load(str(path), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), words))
 
 
@@ -182,64 +161,3 @@ def _checksum(host: Any, rows: list[Row]) -> str:
         total.update(f"{jax.tree_util.keystr(path)}{leaf.dtype}{leaf.shape}".encode())
         total.update(leaf.reshape(-1).view(np.uint8))
     return total.hexdigest()
-
-
-def _on_host(tree: Any) -> Any:
-    """NumPy's copies, of keys their words: what is saved says nothing of devices and processes.
-
-    Copies, since on a CPU a view would keep the state from being donated.
-    """
-    return jax.tree.map(lambda leaf: np.array(_words(leaf)), tree)
-
-
-def _like(template: Any, host: Any) -> Any:
-    """What `_on_host` made of a tree, again on the devices of `template`."""
-
-    def put(leaf: jax.Array, saved: Any) -> jax.Array:
-        saved = jax.device_put(saved, _words(leaf).sharding)
-        return jax.random.wrap_key_data(saved) if _is_key(leaf) else saved
-
-    return jax.tree.map(put, template, host)
-
-
-def _words(leaf: jax.Array) -> jax.Array:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _line(error: Exception) -> str:
-    """What an exception of ours says; of others also which it is."""
-    line = re.split(r"\n| \[tensorstore_spec", str(error).strip())[0].rstrip(".")
-    return line if isinstance(error, Damage) else f"{type(error).__name__}: {line}"
-
-
-def _require_same_leaves(path: Path, found: Any, template: Any) -> None:
-    """Orbax casts a wrong dtype silently and reports a wrong shape as a missing key: compare first."""
-    if found is None:
-        raise Damage("its metadata is damaged")
-    saved, wanted = _leaves(found), _leaves(template)
-    differences = [
-        f"{name} is {saved.get(name, 'missing')}, not {wanted.get(name, 'wanted')}"
-        for name in sorted(saved.keys() | wanted.keys())
-        if saved.get(name) != wanted.get(name)
-    ]
-    if differences:
-        shown = "; ".join(differences[:3]) + ("; ..." if len(differences) > 3 else "")
-        raise Damage(f"it was saved by another program, {shown}")
-
-
-def _leaves(tree: Any) -> dict[str, str]:
-    """Name -> dtype and shape. Of a random key, those of its words: so Orbax stores it."""
-
-    def describe(leaf: Any) -> str:
-        leaf = _words(leaf) if isinstance(leaf, jax.Array) else leaf
-        return f"{leaf.dtype}{list(leaf.shape)}"
-
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): describe(leaf)
-        for path, leaf in leaves
-    }

@@ -14,7 +14,7 @@ from jax.sharding import NamedSharding
 from jaxdqn import population, runs, session
 from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.population import Layout, Members, Settings
-from jaxdqn.runs import checkpoint, logs, plots, processes
+from jaxdqn.runs import checkpoint, logs, plots, policy_file, processes
 from jaxdqn.runs.directory import locked, writable, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.platform import compiler_options
@@ -163,9 +163,9 @@ def train(
         best_return, best_params = processes.gather(jax.tree.map(lambda leaf: leaf[own], mine))
         best = int(np.argmax(best_return))
         best_params = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), best_params)
-        saves.wait()  # Orbax mixes up two saves at once.
-        checkpoint.save_policy(run_dir / "policy", best_params)
+        policy_file.save_policy(run_dir / "policy", best_params)
         plots.curve(run_dir / "curve.png", rows)
+        saves.wait()
         if chunk < plan.num_chunks:
             shared = processes.shared_directory(run_dir)
             raise Interrupted(signal_number, rows[-1]["world_steps"], shared)
