@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,14 +50,57 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def warn_of_lost_accelerator() -> None:
-    """Says so when the machine has an NVIDIA GPU that JAX does not use; starts the backend."""
+def on_colab() -> bool:
+    """Whether this is a machine of Google Colab."""
+    return "COLAB_RELEASE_TAG" in os.environ
+
+
+def accelerator() -> str | None:
+    """What the machine has, whether JAX finds it or not: a "GPU", a "TPU" or nothing."""
+    # Colab sets the first everywhere, but leaves it empty where there is no TPU.
+    names = ("COLAB_TPU_1VM", "TPU_ACCELERATOR_TYPE")
+    if any(os.environ.get(name) for name in names) or any(Path("/dev").glob("accel*")):
+        return "TPU"
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        # It may be installed where there is no GPU, and fails there.
+        subprocess.run(["nvidia-smi", "-L"], check=True, capture_output=True, timeout=30)
+        return "GPU"
+    return None
+
+
+def lost_accelerator() -> str | None:
+    """The accelerator of the machine that JAX does not use; starts the backend.
+
+    None is lost to who asks for the CPU, by `JAX_PLATFORMS=cpu`.
+    """
+    if os.environ.get("JAX_PLATFORMS") == "cpu":
+        return None
     import jax
 
-    if shutil.which("nvidia-smi") and jax.default_backend() == "cpu":
-        print(
-            f"warning: this machine has a GPU, but jax {jax.__version__} runs on the CPU: its CUDA "
-            f"plugin is missing or not of version {jax.__version__}. Install the two together, "
-            f'as in: pip install "jax[cuda]=={jax.__version__}"',
-            file=sys.stderr,
+    try:
+        lost = jax.default_backend() == "cpu"
+    except RuntimeError:  # `JAX_PLATFORMS` asks for one that cannot be had.
+        lost = True
+    return accelerator() if lost else None
+
+
+def warn_of_lost_accelerator() -> None:
+    """Says so, and what helps, when the machine has an accelerator that JAX does not use; starts the backend."""
+    import jax
+
+    lost, version = lost_accelerator(), jax.__version__
+    if lost is None:
+        return
+    if on_colab():
+        remedy = (
+            "Colab's own plugin no longer fits. Choose Runtime > Disconnect and delete runtime, "
+            "then install again without -U and without an extra of jax."
         )
+    else:
+        extra = {"GPU": "cuda", "TPU": "tpu"}[lost]
+        remedy = f'Install the two together, as in: pip install "jax[{extra}]=={version}"'
+    print(
+        f"warning: this machine has a {lost}, but jax {version} runs on the CPU: its plugin for a "
+        f"{lost} is missing or not of a version that fits {version}. {remedy}",
+        file=sys.stderr,
+    )
