@@ -19,14 +19,14 @@ from PIL import Image
 PATH = runner.ROOT / "experiments" / "cartpole_colab.ipynb"
 TEXT = PATH.read_text()
 SMALL = {
-    "STEPS": 2_920,
+    "STEPS": 10_600,
     "MEMBERS": 4,
     "COMPARED": 2,
     "CHUNK_STEPS": 96,
     "EVAL_EPISODES": 4,
 }
-EVALUATIONS = 20
-"""1,920 steps after the warm-up, in chunks of 96: time enough to kill it halfway."""
+EVALUATIONS = 100
+"""9,600 steps after the warm-up, in chunks of 96: time enough to kill it halfway."""
 
 
 def read():
