@@ -130,7 +130,7 @@ def main(args: Args) -> None:
 
     from jaxdqn import envs, policies, session
     from jaxdqn.population import Members
-    from jaxdqn.runs import directory, loop, processes, render
+    from jaxdqn.runs import directory, export, loop, processes, render
 
     agent = make_agent(args.agent)
 
@@ -162,7 +162,10 @@ def main(args: Args) -> None:
     result, params = loop.train(trainer, evaluate, plan, layout, run_dir, args.resume, quiet)
     film_key = jax.random.fold_in(jax.random.key(args.seed), 1)
     policy = policies.greedy(agent.q_values)
-    film = render.episode(film_key, params, envs.from_gymnax(ENV, 1), policy)
+    env = envs.from_gymnax(ENV, 1)
+    _, obs = jax.eval_shape(env.reset, film_key)
+    export.stablehlo(run_dir / "policy" / "policy.stablehlo", policy, params, obs)
+    film = render.episode(film_key, params, env, policy)
     render.gif(run_dir / "policy.gif", film)
     outcomes = zip(result.seeds, result.final_return, result.best_return, strict=True)
     for seed, final, best in outcomes:

@@ -215,6 +215,8 @@ def test_a_run_leaves_all_its_files_and_says_where(small):
         "checkpoints", "policy", "tensorboard",
     }  # fmt: skip
     assert {path.name for path in run_dir.iterdir()} == expected
+    policy = {path.name for path in (run_dir / "policy").iterdir()}
+    assert policy == {"policy.npz", "policy.stablehlo"}
     assert f"\nRun directory: {run_dir}\n" in out and f"{run_dir / 'curve.png'}" in out
     assert "Seed 9: greedy return" in out and "return: training" in err
     config = json.loads((run_dir / "config.json").read_text())
