@@ -16,6 +16,7 @@ was tried for speed, and what it gave, is in SPEED.md.
   empty compilation cache and then with a full one.
 - `process`: the whole of `cartpole.py`, from a shell, split as `result.json` splits it.
 - `prioritized`: a draw of 128 and the writing of their priorities (`draws.py`).
+- `saves`: a save and a restore, of the default state and of one of 100 MB (`saves.py`).
 """
 
 import json
@@ -27,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments import draws, startup, workload
+from experiments import draws, saves, startup, workload
 from experiments.measure import Part, Row, cell, in_turns, machine_gemm_rate, middle, table
 from experiments.workload import ITERATIONS, Training, WorkName
 from jaxdqn.config import check_at_least
 from jaxdqn.runs import cli
 
-PartName = Literal["population", "devices", "buffer", "compile", "process", "prioritized"]
+PartName = Literal["population", "devices", "buffer", "compile", "process", "prioritized", "saves"]
 MakeWork = Callable[..., workload.Work]
 
 
@@ -202,6 +203,7 @@ def main(args: Args) -> None:
         "buffer": lambda: measure_buffer(make, args.repeats),
         "compile": lambda: startup.compiling(make, args.repeats),
         "prioritized": lambda: draws.measure(args.repeats),
+        "saves": lambda: saves.measure(make, args.repeats),
     }
     rows: list[Row] = []
     tables: list[str] = []

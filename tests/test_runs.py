@@ -1,5 +1,6 @@
 """The host loop: what it writes, how it stops, how it goes on. In this process, on the chain."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -142,6 +143,27 @@ def test_stopped_and_resumed_is_never_stopped(whole, tmp_path, monkeypatch, chun
     run_dir, undisturbed, other_params = whole
     assert rows(tmp_path) == rows(run_dir)
     assert equal(params, other_params) and result.final_return == undisturbed.final_return
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1)])
+def test_a_run_goes_on_over_another_number_of_devices(tmp_path, monkeypatch, before, after):
+    plan = dataclasses.replace(PLAN, members=Members([3, 4, 5, 6]))
+    layouts = {n: population.layout(4, jax.devices()[:n]) for n in (before, after)}
+
+    def train_on(run_dir, num_devices, **options):
+        return loop.train(
+            lambda _: TRAINER, evaluate, plan, layouts[num_devices], run_dir, quiet=True, **options
+        )
+
+    for name in ("whole", "moved"):
+        (tmp_path / name).mkdir()
+    train_on(tmp_path / "whole", before)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        with pytest.raises(Interrupted):
+            train_on(tmp_path / "moved", before)
+    train_on(tmp_path / "moved", after, resume=True)
+    assert rows(tmp_path / "moved") == rows(tmp_path / "whole")
 
 
 def test_a_second_sigint_ends_at_once():
