@@ -23,7 +23,7 @@ from experiments.measure import table
 from experiments.settings import Setting
 from jaxdqn.config import Config, ConfigError, check, check_at_least, floats
 from jaxdqn.runs import cli, hardware
-from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
+from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
 
 SHOWN = 20
@@ -255,8 +255,9 @@ def main(args: Args) -> None:
                 say(line)
             try:
                 rows += training.run(run_dir / "parts" / str(number), quiet)
-            except Interrupted as stop:
-                stop.run_dir = processes.shared_directory(run_dir)
+            except RunError as stop:
+                if stop.run_dir is not None:  # What goes on is the sweep, not its part.
+                    stop.run_dir = processes.shared_directory(run_dir)
                 raise
             write_results(run_dir / "results.csv", rows)
         names = list(chosen[0])

@@ -121,7 +121,7 @@ def train(
     seconds = {"import": time.perf_counter() - runs.STARTED}
     started = time.perf_counter()
     with (
-        writable(run_dir),
+        writable(processes.shared_directory(run_dir)),
         locked(run_dir),
         stop_request() as stop,
         checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as saves,
