@@ -245,13 +245,13 @@ def damage_metrics(change: Callable[[list[str]], list[str]]) -> Callable[[Harnes
 
 
 def full_disk(harness: Harness) -> bool:
-    """From some moment on no file may grow past 4 KB; the run says so, and goes on when it may."""
+    """From some moment on no file may grow past 256 bytes; the run says so, and goes on when it may."""
     import resource
 
     path = harness.new()
     process = harness.start(path)
     wait_for(process, path, saves=harness.rng.randint(1, 5))
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (256, 256))
     _, err = process.communicate(timeout=PATIENCE)
     told = process.returncode == 4 and err.count("\n") == 1 and "can no longer be written" in err
     harness.finish(path)
