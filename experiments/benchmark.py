@@ -31,7 +31,7 @@ from typing import Literal
 from experiments import draws, saves, startup, workload
 from experiments.measure import Part, Row, cell, in_turns, machine_gemm_rate, middle, table
 from experiments.workload import ITERATIONS, Training, WorkName
-from jaxdqn.config import check_at_least
+from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.runs import cli
 
 PartName = Literal["population", "devices", "buffer", "compile", "process", "prioritized", "saves"]
@@ -191,8 +191,14 @@ def measure_buffer(make: MakeWork, repeats: int) -> Part:
 def main(args: Args) -> None:
     """Measures the parts asked for, prints their tables, writes the rows."""
     check_at_least("repeats", args.repeats, 1)
+    for name in ("seeds", "parts"):
+        check_at_least(name, len(getattr(args, name)), 1)
     for count in args.seeds:
         check_at_least("seeds", count, 1)
+    for name in ("json", "markdown"):
+        path = getattr(args, name)
+        if path and not path.parent.is_dir():
+            raise ConfigError(name, path, "must lie in a directory that is there.")
     make = workload.WORKS[args.work]
     most = max(args.seeds)
     parts: dict[PartName, Callable[[], Part]] = {

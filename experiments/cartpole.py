@@ -76,6 +76,9 @@ def make_trainer(name: str, config: Config, agent, total_steps: int, data_shards
     part = sharding.part(config, data_shards)
     env = envs.from_gymnax(ENV, part.num_envs)
     if name == "pqn":
+        if data_shards > 1:
+            rule = "must be 1 for pqn, which has no replay to share."
+            raise ConfigError("data_shards", data_shards, rule)
         num_updates = total_steps // (PQN_STEPS * env.num_envs) * PQN_EPOCHS * PQN_MINIBATCHES
         shape = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
         return pqn.pqn(env, agent, optimizer(num_updates), epsilon, *shape, config.gamma)
@@ -101,15 +104,11 @@ def make_evaluate(agent, num_episodes: int):
 
 def choices(args: Args) -> dict:
     """What makes a run this run; not where it is kept and what is said about it."""
-    from jaxdqn.runs import processes
-
     chosen = dataclasses.asdict(args) | members.CHOICES
     chosen["pqn"] = PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES
     for name in ("run_dir", "resume", "quiet", "hardware"):
         del chosen[name]
-    # How parts and processes share the members is how their states are saved.
-    chosen["shares"] = args.hardware.data_shards, processes.count()
-    return chosen
+    return chosen | hardware.shares(args.hardware)
 
 
 def main(args: Args) -> None:
@@ -119,10 +118,6 @@ def main(args: Args) -> None:
     for name in ("seeds", "eval_episodes", "chunk_steps", "save_period"):
         check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
-
-    if args.agent == "pqn" and args.hardware.data_shards > 1:
-        rule = "must be 1 for pqn, which has no replay to share."
-        raise ConfigError("data_shards", args.hardware.data_shards, rule)
     seeds = range(args.seed, args.seed + args.seeds)
     hardware.start(args.hardware, args.seeds)
     layout = hardware.layout(args.hardware, args.seeds)
@@ -151,8 +146,9 @@ def main(args: Args) -> None:
     )
     loop.check(plan)
     lines = hardware.plan(all_members, layout, lambda key, own: session.init(key, trainer(own)))
-    run_dir = processes.own_directory(args.run_dir)
-    run_dir = directory.claim(run_dir, Path("runs/cartpole"), choices(args), args.resume)
+    run_dir, chosen = processes.own_directory(args.run_dir), choices(args)
+    processes.require_same(chosen)
+    run_dir = directory.claim(run_dir, Path("runs/cartpole"), chosen, args.resume)
     quiet = args.quiet or processes.index() > 0
     say = (lambda line: None) if quiet else cli.say
     for line in (*lines, f"Run directory: {run_dir}"):

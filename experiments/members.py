@@ -34,8 +34,19 @@ CHOICES = {
 """What a saved policy needs to be read again, beside its name."""
 PRIORITIZED = ("prioritized", "rainbow")
 """Whose replay draws by the errors."""
+LEARNT_WITHOUT_REPLAY = (
+    *("num_steps", "num_updates", "batch_size", "capacity", "warmup_steps", "n_step"),
+    *("target_period", "target_rate"),
+)
+"""Numbers of `Config` that PQN does not read."""
 NOISY = ("noisy", "rainbow")
 """Who explores by noise in the weights, and needs no ε."""
+
+
+def unread(name: str) -> tuple[str, ...]:
+    """The numbers of `Config` that make no difference to the agent called `name`."""
+    explored_by_noise = ("epsilon_start", "epsilon_end", "epsilon_decay_rate")
+    return {"pqn": LEARNT_WITHOUT_REPLAY}.get(name, explored_by_noise if name in NOISY else ())
 
 
 def make_agent(name: str, num_actions: int = 2, features=FEATURES, obs_scale=OBS_SCALE):

@@ -160,3 +160,22 @@ def _distinct(values: list, fail: Fail) -> list:
 def _check_total(total: int, fail: Fail) -> None:
     if total > MOST_SETTINGS:
         raise fail(f"must make at most {MOST_SETTINGS} settings in all, not {total}.")
+
+
+def labels(values: Sequence[float] | np.ndarray) -> list[str]:
+    """What was typed, if it is short; else as few digits as tell the values apart, three at least."""
+    shown: list[str] = []
+    for digits in range(3, 18):
+        typed = [is_typed(x) and len(f"{x:.6g}") <= 7 for x in values]
+        shown = [
+            f"{x:.6g}" if short else f"{x:.{digits}g}"
+            for x, short in zip(values, typed, strict=True)
+        ]
+        if len(set(shown)) == len(shown):
+            break
+    return [text.replace("e-0", "e-") for text in shown]
+
+
+def is_typed(value: float) -> bool:
+    """Whether six digits say all of it."""
+    return float(f"{value:.6g}") == value

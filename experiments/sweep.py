@@ -10,12 +10,12 @@ shapes and loop lengths, is a program of its own.
 import csv
 import dataclasses
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from experiments import cartpole, members, settings, summary
@@ -28,6 +28,8 @@ from jaxdqn.runs.hardware import Hardware
 
 SHOWN = 20
 """Settings in the ranking on the terminal."""
+MOST_MEMBERS = 10_000_000
+"""Of a sweep, parts that wait included."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +101,23 @@ def parts_of(args: Args, chosen: Sequence[Setting]) -> list[Part]:
 def check_settings(args: Args, chosen: Sequence[Setting]) -> None:
     """Raises `ConfigError`, of the option that brought it, for a setting that no training can have."""
     check(args.config, args.steps)
+    words = {word.split("=")[0].replace("-", "_"): word for word in args.sweep + args.draw}
+
+    def refuse(name: str, rule: str) -> ConfigError:
+        return ConfigError("sweep" if words[name] in args.sweep else "draw", words[name], rule)
+
+    for name in words:
+        if name in members.unread(args.agent):
+            raise refuse(name, f"is a number that {args.agent} does not read.")
     for setting in chosen:
         try:
             check(dataclasses.replace(args.config, **setting), args.steps)
         except ConfigError as error:
-            words = {word.split("=")[0].replace("-", "_"): word for word in args.sweep + args.draw}
             # The rule may speak of another number than the one that was swept.
-            name = error.option if error.option in words else next(iter(setting))
-            option = "sweep" if words[name] in args.sweep else "draw"
-            number = f"{error.option} ({error.value}) {error.rule}"
-            raise ConfigError(option, words[name], f"makes a training whose {number}") from None
+            spoken_of = [error.option, *(name for name in words if name in error.rule), *words]
+            name = next(name for name in spoken_of if name in words)
+            rule = f"makes a training whose {error.option} ({error.value}) {error.rule}"
+            raise refuse(name, rule) from None
 
 
 class Training:
@@ -146,15 +155,17 @@ class Training:
             everyone,
             self.layout,
             lambda key, values: session.init(key, trainer(values)),
-            option="at_once" if args.at_once else "seeds",
+            option="at_once",
         )
 
     def run(self, run_dir: Path, quiet: bool) -> list[dict[str, Any]]:
         """Trains what is not trained yet; a row of `results.csv` for each member."""
-        from jaxdqn.runs import directory, logs, loop
+        from jaxdqn.runs import directory, logs, loop, processes
 
         run_dir.mkdir(parents=True, exist_ok=True)
-        if not (run_dir / "result.json").exists():
+        finished = (run_dir / "result.json").exists()
+        # Of several processes one may have died before it wrote: then all finish once more.
+        if not all(processes.gather(np.array([finished]))):
             inputs = self.trainer, self.evaluate, self.plan, self.layout, run_dir
             try:
                 loop.train(*inputs, resume=True, quiet=quiet)
@@ -163,7 +174,7 @@ class Training:
                     raise
                 # All of them are lost: that, too, is a result, and others may follow.
                 directory.write_json(run_dir / "result.json", {"diverged": str(error)})
-        rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+        rows = logs.read(run_dir, len(self.part.seeds))
         steps = [row["world_steps"] for row in rows]
         lost = logs.diverged(rows)
         found = []
@@ -196,8 +207,13 @@ def ranking(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[s
         mine = returns[setting]
         return summary.solve_rate(mine).value, sum(mine) / len(mine)
 
+    shown = {
+        name: dict(zip(values, settings.labels(values), strict=True))
+        for name, column in zip(names, zip(*returns, strict=True), strict=True)
+        for values in [np.unique(column)]
+    }
     return [
-        {name: f"{value:.4g}" for name, value in zip(names, setting, strict=True)}
+        {name: shown[name][value] for name, value in zip(names, setting, strict=True)}
         | summary.line(returns[setting])
         | {"diverged": lost[setting]}
         for setting in sorted(returns, key=merit, reverse=True)
@@ -217,12 +233,10 @@ def write_results(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def choices(args: Args) -> dict[str, Any]:
     """What makes a sweep this sweep."""
-    from jaxdqn.runs import processes
-
     chosen = dataclasses.asdict(args) | members.CHOICES
     for name in ("run_dir", "resume", "quiet", "hardware"):
         del chosen[name]
-    return chosen | {"shares": (args.hardware.data_shards, processes.count())}
+    return chosen | hardware.shares(args.hardware)
 
 
 def main(args: Args) -> None:
@@ -232,16 +246,24 @@ def main(args: Args) -> None:
             check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
     chosen = settings.parse(args.sweep, args.draw, args.num_draws, args.draw_seed)
+    if args.seeds * len(chosen) > MOST_MEMBERS:
+        rule = f"times the settings ({len(chosen)}) must be at most {MOST_MEMBERS:,} members."
+        raise ConfigError("seeds", args.seeds, rule)
+    last = args.seed + args.seeds * (1 if args.paired else len(chosen)) - 1
+    if last >= 2**31:
+        raise ConfigError(
+            "seed", args.seed, f"must leave room below 2147483648: the last is {last}."
+        )
     check_settings(args, chosen)
-    check_at_least("seed", args.seed + args.seeds * len(chosen) - 1, 0)
     parts = parts_of(args, chosen)
     hardware.start(args.hardware, *(len(part.seeds) for part in parts))
     from experiments.sweep_picture import draw
     from jaxdqn.runs import directory, processes
 
     trainings = [Training(args, part) for part in parts]
-    run_dir = processes.own_directory(args.run_dir)
-    run_dir = directory.claim(run_dir, Path("runs/sweep"), choices(args), args.resume)
+    run_dir, asked = processes.own_directory(args.run_dir), choices(args)
+    processes.require_same(asked)
+    run_dir = directory.claim(run_dir, Path("runs/sweep"), asked, args.resume)
     quiet = args.quiet or processes.index() > 0
     say = (lambda line: None) if quiet else cli.say
     say(f"Sweep: {len(chosen)} settings on {args.seeds} seeds each, {len(parts)} parts.")

@@ -11,6 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from experiments.settings import is_typed, labels
 from experiments.summary import SOLVED
 
 Row = Mapping[str, Any]
@@ -74,8 +75,8 @@ def _panels(names: Sequence[str], places: np.ndarray, returns: np.ndarray) -> Fi
             axes.set_xscale("log")
         axes.set(xlabel=names[i] if names else "seed", ylim=(0, 515))
         axes.spines[["top", "right"]].set_visible(False)
-        handles, labels = axes.get_legend_handles_labels()
-        shown |= dict(zip(labels, handles, strict=True))
+        handles, called = axes.get_legend_handles_labels()
+        shown |= dict(zip(called, handles, strict=True))
     for axes in grid[:, 0]:
         axes.set_ylabel("final greedy return")
     place = {"loc": "outside upper right", "ncols": len(shown)}
@@ -113,7 +114,7 @@ def _heat_map(
     axes.set(ylabel=names[0], xlabel=names[1])
     for axis, values in ((axes.yaxis, sides[0]), (axes.xaxis, sides[1])):
         shown = range(0, len(values), math.ceil(len(values) / MOST_LABELS))
-        axis.set_ticks(shown, [_labels(values)[i] for i in shown])
+        axis.set_ticks(shown, [labels(values)[i] for i in shown])
     axes.tick_params(length=0)
     axes.tick_params(axis="x", labelrotation=40 if width > 8 else 0)
     axes.spines[:].set_visible(False)
@@ -123,27 +124,9 @@ def _heat_map(
     return picture
 
 
-def _labels(values: np.ndarray) -> list[str]:
-    """What was typed, if it is short; else as few digits as tell the values apart, three at least."""
-    labels = []
-    for digits in range(3, 18):
-        typed = [_is_typed(x) and len(f"{x:.6g}") <= 7 for x in values]
-        labels = [
-            f"{x:.6g}" if short else f"{x:.{digits}g}"
-            for x, short in zip(values, typed, strict=True)
-        ]
-        if len(set(labels)) == len(labels):
-            break
-    return [text.replace("e-0", "e-") for text in labels]
-
-
 def _look_drawn(values: np.ndarray) -> bool:
     """Whether sorted `values` are no range, even in distance or ratio, nor a list that one types."""
     scales = [values, np.log(values)] if values[0] > 0 else [values]
     steps = map(np.diff, scales)
     even = any(np.allclose(step, step[:1], rtol=1e-6, atol=0) for step in steps)
-    return not even and (len(values) > MOST_LABELS or not all(map(_is_typed, values)))
-
-
-def _is_typed(value: float) -> bool:
-    return float(f"{value:.6g}") == value
+    return not even and (len(values) > MOST_LABELS or not all(map(is_typed, values)))

@@ -79,7 +79,12 @@ def check(config: Config, total_steps: int) -> None:
     """
     check_shapes(config, config.num_envs)
     for name in ("learning_rate", "adam_epsilon", "max_grad_norm"):
-        require(name, getattr(config, name), lambda x: 0 < x < 3e38, "must be above 0 and finite.")
+        require(
+            name,
+            getattr(config, name),
+            lambda x: 1e-37 < x < 3e38,
+            "must be above 0 and finite, as a float32.",
+        )
     for name in ("gamma", "epsilon_start", "epsilon_end", "epsilon_decay_rate"):
         require(name, getattr(config, name), lambda x: 0 <= x <= 1, "must lie in [0, 1].")
     require("target_rate", config.target_rate, lambda x: 0 < x <= 1, "must lie in (0, 1].")

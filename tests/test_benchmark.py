@@ -1,11 +1,13 @@
 """The benchmark measures what it says: rows with every figure, and work that is counted right."""
 
 import json
+import sys
 
 import pytest
 import runner
 
-from experiments import workload
+from experiments import benchmark, workload
+from jaxdqn.runs import cli
 
 
 def test_the_work_that_peers_publish_is_counted_by_hand():
@@ -16,6 +18,21 @@ def test_the_work_that_peers_publish_is_counted_by_hand():
     config = work.config
     assert (config.num_envs, config.num_steps, config.num_updates) == (10, 1, 1)
     assert (config.warmup_steps, config.capacity, config.target_period) == (10_000, 10_000, 50)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--seeds"], "--seeds (0) must be at least 1."),
+        (["--parts"], "--parts (0) must be at least 1."),
+        (["--json", "/nowhere/x"], "--json (/nowhere/x) must lie in a directory that is there."),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_measured(monkeypatch, capsys, options, line):
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *options])
+    with pytest.raises(SystemExit) as stop:
+        cli.main(benchmark.Args, benchmark.main)
+    assert stop.value.code == 2 and capsys.readouterr() == ("", f"error: {line}\n")
 
 
 @pytest.mark.slow

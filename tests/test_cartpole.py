@@ -20,6 +20,7 @@ from PIL import Image
 from experiments import cartpole
 from jaxdqn.runs import cli, directory
 from jaxdqn.runs.errors import RunError
+from jaxdqn.runs.hardware import Hardware
 
 
 def command(monkeypatch, capsys, *options):
@@ -48,7 +49,7 @@ MISTAKES = [
     ),
     (
         ["--config.learning-rate", 1e300],
-        "--config.learning-rate (1e+300) must be above 0 and finite.",
+        "--config.learning-rate (1e+300) must be above 0 and finite, as a float32.",
     ),
     (["--run-dir", ""], "--run-dir () must name a directory of its own."),
     (["--eval-episodes", 0], "--eval-episodes (0) must be at least 1."),
@@ -74,7 +75,10 @@ MISTAKES = [
     (["--config.gamma", "nan"], "--config.gamma (nan) must lie in [0, 1]."),
     (["--config.epsilon-end", -0.1], "--config.epsilon-end (-0.1) must lie in [0, 1]."),
     (["--config.target-rate", 0], "--config.target-rate (0.0) must lie in (0, 1]."),
-    (["--config.learning-rate", "inf"], "--config.learning-rate (inf) must be above 0 and finite."),
+    (
+        ["--config.learning-rate", "inf"],
+        "--config.learning-rate (inf) must be above 0 and finite, as a float32.",
+    ),
     (["--resume"], "--resume (True) needs --run-dir, the directory to go on in."),
 ]
 
@@ -276,6 +280,16 @@ def test_the_command_that_a_stopped_module_prints_goes_on(tmp_path):
     assert (python, words[:2]) == ("python", ["-m", "experiments.cartpole"])
     subprocess.run([sys.executable, *words], cwd=runner.ROOT, check=True)
     assert (run_dir / "result.json").exists()
+
+
+def test_parts_of_a_member_lie_in_the_order_of_its_devices():
+    """So a run in parts keeps to their number; any other may move."""
+    for data_shards, moves in ((1, True), (2, False)):
+        chosen = [
+            cartpole.choices(cartpole.Args(hardware=Hardware(devices=n, data_shards=data_shards)))
+            for n in (2, 4)
+        ]
+        assert (chosen[0] == chosen[1]) == moves
 
 
 def saved_arrays(run_dir):

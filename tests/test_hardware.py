@@ -6,7 +6,7 @@ import jax
 import pytest
 from test_training import TRAINER
 
-from jaxdqn import population, session
+from jaxdqn import population, session, training
 from jaxdqn.config import ConfigError
 from jaxdqn.population import Members
 from jaxdqn.runs import hardware
@@ -43,8 +43,13 @@ def test_the_plan_says_who_is_trained_where_and_what_it_takes(member_bytes, monk
     whole, ring = member_bytes
     # The ring holds 2,000 transitions of 14 words: two observations of 5 floats, and 4 fields.
     assert ring == 2_000 * 14 * 4 < whole < ring + 2_000
-    # Three there, and one on its way through the program; each device has half of the memory.
-    each, in_all, at_work = (f"{n * whole / 1e3:.0f} kB" for n in (1, 6, 4))
+    # Three there before and after, one on its way through the program, and two copies of three on
+    # their way to disk; each device has half of the memory.
+    each, in_all, at_work = (
+        f"{whole / 1e3:.0f} kB",
+        f"{6 * whole / 1e3:.0f} kB",
+        f"{13 * whole / 1e6:.1f} MB",
+    )
     assert second == (
         f"Memory: {each} a member, of it 112 kB replay; {in_all} in all; "
         f"at work {at_work} of 2.5 GB free on each."
@@ -64,6 +69,30 @@ def test_what_does_not_fit_is_refused_with_a_number_that_fits(
     plan(fits, num_devices, together)
     with pytest.raises(ConfigError):
         plan(fits + num_devices, num_devices, together)
+
+
+@pytest.mark.parametrize("together", [1, 3, None])
+def test_the_plan_holds_what_the_program_takes(together, monkeypatch):
+    """As XLA counts: what goes in, and what is beside it until it comes out."""
+    layout = population.layout(6, jax.devices()[:1], together=together)
+    layout = layout._replace(together=together)  # On a CPU None would mean 1.
+    members = Members(range(6))
+
+    def advance(one):
+        return training.run(TRAINER, one.state, 5)[0]
+
+    with jax.debug_key_reuse(
+        False
+    ):  # jax 0.10 takes keys that a mapped scan consumes for used twice.
+        begin = jax.jit(population.each(lambda key: init(key, {}), layout))
+        program = jax.jit(population.each(advance, layout))
+        sizes = program.lower(begin(members.keys())).compile().memory_analysis()
+        taken = sizes.argument_size_in_bytes + sizes.temp_size_in_bytes
+        # The least memory that it is said to fit into; two copies more are for a save.
+        whole = sum(leaf.nbytes for leaf in jax.tree.leaves(begin(members.keys()).state.buffer))
+        monkeypatch.setattr(hardware, "_free_bytes", lambda device: 0.95 * taken + 2 * whole)
+        with pytest.raises(ConfigError, match="must be at most"):
+            hardware.plan(members, layout, init)
 
 
 def test_more_devices_than_there_are_are_refused():

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 
+import jax
 import numpy as np
 import pytest
 import runner
@@ -161,6 +162,40 @@ def test_a_coordinator_that_nobody_listens_at_is_one_line(monkeypatch):
     ) as error:
         processes.start(f"127.0.0.1:{free_port()}", 2, 1, False)
     assert error.value.exit_code == LOST
+
+
+def test_a_port_in_use_is_one_line():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(
+            ConfigError, match=rf"coordinator \(127.0.0.1:{port}\) must be a free port"
+        ):
+            processes.start(f"127.0.0.1:{port}", 2, 0, False)
+
+
+def test_a_cluster_that_jax_does_not_know_is_one_line(monkeypatch):
+    def initialize(*given, **options):
+        raise ValueError("coordinator_address should be defined.\nAnd more.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    with pytest.raises(
+        ConfigError, match=r"distributed \(True\) must let .*: coordinator_address should"
+    ):
+        processes.start(None, None, None, True)
+
+
+def test_processes_with_other_choices_are_refused(monkeypatch):
+    processes.require_same({"gamma": 0.9})
+    told = []
+    monkeypatch.setattr(processes, "gather", lambda digest: told.append(digest) or digest)
+    for gamma in (0.9, 0.5):
+        processes.require_same({"gamma": gamma})
+    monkeypatch.setattr(processes, "gather", lambda digest: np.concatenate([told[0], digest]))
+    processes.require_same({"gamma": 0.9})
+    with pytest.raises(RunError, match=r"--process-id \(1\) must be given the same choices"):
+        processes.require_same({"gamma": 0.5})
 
 
 def test_one_process_is_its_own_company():

@@ -6,11 +6,13 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 import runner
 
 from experiments import sweep
-from jaxdqn.runs import cli
+from jaxdqn.runs import cli, logs, loop, processes
+from jaxdqn.runs.errors import DAMAGED, RunError
 
 SHORT = ("--steps", 2_000, "--chunk-steps", 500, "--eval-episodes", 4, "--config.capacity", 1_600)
 GRID = (
@@ -45,6 +47,31 @@ MISTAKES = [
     (
         ["--sweep", "num_envs=8,7"],
         "--sweep (num_envs=8,7) makes a training whose warmup_steps (1000) must be a multiple",
+    ),
+    (
+        ["--sweep", "gamma=0.9,0.99", "--sweep", "num_envs=8,7"],
+        "--sweep (num_envs=8,7) makes a training whose warmup_steps (1000) must be a multiple",
+    ),
+    (
+        ["--sweep", "adam_epsilon=1e-50"],
+        "--sweep (adam_epsilon=1e-50) makes a training whose adam_epsilon (1e-50) must be above 0",
+    ),
+    (
+        ["--agent", "pqn", "--sweep", "batch_size=32,64"],
+        "--sweep (batch_size=32,64) is a number that pqn does not read.",
+    ),
+    (
+        ["--agent", "rainbow", "--draw", "epsilon_end=0:1"],
+        "--draw (epsilon_end=0:1) is a number that rainbow does not read.",
+    ),
+    (["--agent", "pqn", "--seeds", 2, "--data-shards", 2], "--data-shards (2) must be 1 for pqn"),
+    (
+        ["--seeds", 6_000_000, "--sweep", "gamma=0.9,0.99"],
+        "--seeds (6000000) times the settings (2) must be at most 10,000,000 members.",
+    ),
+    (
+        ["--seed", 2**31 - 1, "--seeds", 2],
+        "--seed (2147483647) must leave room below 2147483648: the last is 2147483648.",
     ),
     (["--seeds", 0], "--seeds (0) must be at least 1."),
     (["--at-once", 0], "--at-once (0) must be at least 1."),
@@ -102,6 +129,39 @@ def test_the_ranking_puts_first_what_solves_most_and_counts_what_is_lost():
     assert [line["gamma"] for line in lines] == ["0.99", "0.9", "0.8"]
     assert [line["≥ 475"].split(" (")[0] for line in lines] == ["2 of 2", "1 of 2", "0 of 2"]
     assert [line["diverged"] for line in lines] == [0, 1, 0]
+
+
+def test_the_ranking_tells_settings_apart():
+    values = {"capacity": [123456, 123464], "learning_rate": [0.00123456, 0.00123457]}
+    for name, pair in values.items():
+        rows = [{name: x, "seed": 0, "final_return": 9.0, "diverged": ""} for x in pair]
+        assert len({line[name] for line in sweep.ranking(rows, [name])}) == 2
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_part_is_trained_until_every_process_has_its_result(tmp_path, monkeypatch, elsewhere):
+    """Else one would train the next part while another still trains this one."""
+    row = {"world_steps": 8, "loss": [0.0], "greedy_return": [9.0]}
+    (tmp_path / "result.json").touch()
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row))
+    trained = []
+    monkeypatch.setattr(processes, "gather", lambda here: np.append(here, elsewhere))
+    monkeypatch.setattr(loop, "train", lambda *inputs, **options: trained.append(inputs))
+    training = object.__new__(sweep.Training)
+    training.part = sweep.Part({}, [3], [{"gamma": 0.9}])
+    training.trainer = training.evaluate = training.plan = training.layout = None
+    (line,) = training.run(tmp_path, quiet=True)
+    assert len(trained) == (not elsewhere) and line["final_return"] == 9.0
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"world_steps": 8}', '{"world_steps": 8, "loss": [1]}'])
+def test_a_damaged_log_of_a_part_is_one_line_that_names_it(tmp_path, text):
+    (tmp_path / "metrics.jsonl").write_text(text)
+    with pytest.raises(
+        RunError, match=r"metrics\.jsonl is damaged: .*; without .*result\.json"
+    ) as stop:
+        logs.read(tmp_path, 1)
+    assert stop.value.exit_code == DAMAGED
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,8 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         _exit(f"{error}{go_on}", error.exit_code, at_once=isinstance(error, Unwritable))
     except Exception as error:
         # Full memory and full disks, as JAX and Orbax tell them; all else is a bug, shown whole.
-        if not isinstance(error, OSError) and "RESOURCE_EXHAUSTED" not in str(error):
+        full = ("RESOURCE_EXHAUSTED", "Out of memory")
+        if not isinstance(error, OSError | MemoryError) and not any(x in str(error) for x in full):
             _leave_company(error)
             raise
         _exit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", DAMAGED)

@@ -148,6 +148,8 @@ def _refusals(path: Path) -> Iterator[None]:
 
 def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     saved, asked = _flatten(saved), _flatten(asked)
+    if saved.keys() - asked.keys():
+        raise RunError(f"--run-dir ({path}) must hold a run of this program; it is another's.")
     differences = [
         f"--{name.replace('_', '-')} ({asked.get(name)}) must be {saved.get(name)}"
         for name in sorted(saved.keys() | asked.keys())

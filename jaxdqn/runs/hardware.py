@@ -79,6 +79,19 @@ def layout(hardware: Hardware, num_members: int) -> Layout:
     return population.layout(share, devices, hardware.data_shards, hardware.together)
 
 
+def shares(hardware: Hardware) -> dict[str, int]:
+    """How parts and processes share the members: their states are saved so, and a run keeps to it."""
+    import jax
+
+    from jaxdqn.runs import processes
+
+    shared = {"data_shards": hardware.data_shards, "num_processes": processes.count()}
+    if hardware.data_shards > 1:
+        # Parts of members lie in the order of the devices.
+        shared["devices"] = hardware.devices or jax.local_device_count()
+    return shared
+
+
 def plan(
     members: Members, layout: Layout, init: Callable[..., Any], option: str = "seeds"
 ) -> list[str]:
@@ -102,15 +115,18 @@ def plan(
     on_cpu = device.platform == "cpu"
     shards = num_devices // layout.data_shards
     there = len(members) // processes.count() // shards
-    # Mapped members are copied in and out; under `vmap` they stay where they are.
-    copied = 0 if layout.together is None else min(layout.together, there)
+    # Mapped members are there before and after, and some on their way; under `vmap` they stay
+    # where they are. A save is two copies more, on the host.
+    mapped = layout.together is not None
+    copies = 1 + mapped + 2 * on_cpu
+    moving = min(layout.together or 0, there)
     free = _free_bytes(device) // (num_devices if on_cpu else 1)
     part = member / layout.data_shards
-    if part * (there + copied) > free:
-        fit = processes.count() * shards * max(int(free / part) - copied, 0)
-        rule = (
-            f"must be at most {fit}, what fits into {_shown(free)} a device at {_shown(part)} each."
-        )
+    at_work = part * (there * copies + moving)
+    if at_work > free:
+        most = max(int((free / part - moving) / copies), 0)
+        fit = processes.count() * shards * most
+        rule = f"must be at most {fit}, what fits into {_shown(free)} a device at {_shown(part * copies)} each."
         raise ConfigError(option, len(members), rule)
     kind = "CPU core" if on_cpu else device.device_kind
     where = f"{num_devices} {kind}{'s' * (num_devices > 1)}"
@@ -123,7 +139,7 @@ def plan(
     return [
         "Plan: {} {} on {}{}; {} on each, {}.".format(*shown),
         f"Memory: {_shown(member)} a member, of it {_shown(replay)} replay; {_shown(member * len(members))} "
-        f"in all; at work {_shown(part * (there + copied))} of {_shown(free)} free on each.",
+        f"in all; at work {_shown(at_work)} of {_shown(free)} free on each.",
     ]
 
 

@@ -1,5 +1,6 @@
 """What is written down after each chunk? A line of JSON, TensorBoard events, a bar on the terminal."""
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 from tensorboardX import SummaryWriter
 
 from jaxdqn.runs.directory import write_text
+from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.session import Report
 
 Row = dict[str, Any]
@@ -36,6 +38,20 @@ def row(chunk: int, report: Report) -> Row:
         "train_return": numbers(train_return),
         "greedy_return": numbers(report.greedy_return),
     }
+
+
+def read(run_dir: Path, num_members: int) -> list[Row]:
+    """The rows of a run that has ended; raises `RunError` where they are not those of `num_members`."""
+    path = run_dir / "metrics.jsonl"
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        sizes = {len(row[name]) for row in rows for name in ("loss", "greedy_return")}
+        if sizes != {num_members} or not all(isinstance(row["world_steps"], int) for row in rows):
+            raise ValueError("it misses values")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = f"without {path.with_name('result.json')} --resume writes it anew"
+        raise RunError(f"{path} is damaged: {error}; {remedy}.", DAMAGED) from None
+    return rows
 
 
 def diverged(rows: list[Row]) -> list[int | None]:
@@ -77,7 +93,8 @@ class Log:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bar.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._bar.close()
         self._board.close()
         self._file.close()
 
@@ -92,10 +109,12 @@ class Log:
         if not math.isnan(train_return):
             self._train_return = f"{train_return:.0f}"
         greedy_return = f"{mean(row['greedy_return']):.0f}"
-        self._bar.set_postfix_str(
-            f"return: training {self._train_return}, greedy {greedy_return}", refresh=False
-        )
-        self._bar.update(row["world_steps"] - self._bar.n)
+        # Nobody may read it any more: `2>&1 | head` must not end a training.
+        with contextlib.suppress(BrokenPipeError):
+            self._bar.set_postfix_str(
+                f"return: training {self._train_return}, greedy {greedy_return}", refresh=False
+            )
+            self._bar.update(row["world_steps"] - self._bar.n)
 
 
 def _scalars(row: Row) -> Iterator[tuple[str, float]]:

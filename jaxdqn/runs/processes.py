@@ -5,6 +5,8 @@ local program. They meet once a chunk, to tell what was found and who was asked 
 """
 
 import contextlib
+import hashlib
+import json
 import os
 import signal
 import socket
@@ -21,6 +23,7 @@ from jax.sharding import PartitionSpec as P
 from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.population import Members
 from jaxdqn.runs.errors import LOST, RunError
+from jaxdqn.runs.signals import stop_if_requested
 
 PATIENCE = 60
 """Seconds that processes wait for each other at the start."""
@@ -63,9 +66,16 @@ def start(
         return
     if coordinator and process_id:
         _wait_for(coordinator)
-    jax.distributed.initialize(
-        coordinator, num_processes, process_id, initialization_timeout=PATIENCE
-    )
+    elif coordinator:
+        _require_free(coordinator)
+    try:
+        jax.distributed.initialize(
+            coordinator, num_processes, process_id, initialization_timeout=PATIENCE
+        )
+    except (ValueError, RuntimeError) as error:
+        option, value = ("coordinator", coordinator) if coordinator else ("distributed", True)
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(option, value, f"must let the processes meet: {reason}") from None
     # JAX has taken SIGTERM, below Python, which still knows whose it was.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     global _company
@@ -104,6 +114,17 @@ def gather(tree: Any) -> Any:
             "start all of them again with --resume.",
             LOST,
         ) from None
+
+
+def require_same(choices: Any) -> None:
+    """Raises `RunError` unless all processes were given the same `choices`."""
+    text = json.dumps(choices, sort_keys=True, default=str)
+    digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+    others = gather(digest[None])
+    different = [str(k) for k in range(len(others)) if (others[k] != others[0]).any()]
+    if different:
+        names = ", ".join(different)
+        raise RunError(f"--process-id ({names}) must be given the same choices as process 0.")
 
 
 def share(members: Members) -> Members:
@@ -164,11 +185,25 @@ def _wait_for(coordinator: str) -> None:
             socket.create_connection((host, int(port)), timeout=PATIENCE).close()
             return
         except OSError as error:
+            stop_if_requested()
             if time.monotonic() > end:
                 raise RunError(
                     f"--coordinator ({coordinator}) must be reachable; {error}.", LOST
                 ) from None
             time.sleep(0.1)
+
+
+def _require_free(coordinator: str) -> None:
+    """JAX crashes where somebody else listens at the port; look first."""
+    host, _, port = coordinator.rpartition(":")
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            own.bind(address)
+    except OSError as error:
+        rule = f"must be a free port of this machine; {error}."
+        raise ConfigError("coordinator", coordinator, rule) from None
 
 
 @contextlib.contextmanager
