@@ -1,4 +1,4 @@
-"""Which numbers work? Trains every setting on many seeds, members of as few programs as can be, and ranks them.
+"""Which numbers work? Trains every setting on many seeds, many to a program, and ranks them.
 
 python experiments/sweep.py --seeds 32 --sweep learning_rate=1e-4:1e-2:log:8 --sweep gamma=0.9,0.99
 python experiments/sweep.py --seeds 8 --draw learning_rate=1e-4:1e-2:log --draw gamma=0.9:1 --num-draws 64

@@ -1,13 +1,10 @@
 """A member equals the run alone, wherever it is trained and whoever is beside it."""
 
-import re
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_training import TRAINER, chain_trainer, equal
+from test_training import chain_trainer, equal
 
 from jaxdqn import population, training
 from jaxdqn.config import ConfigError
@@ -111,16 +108,6 @@ def test_together_is_how_many_go_through_the_program_at_once(together, turns):
     layout = population.layout(6, jax.devices()[:1], together=together)
     program = jax.make_jaxpr(population.each(jnp.sin, layout))(jnp.arange(6.0))
     assert f"length={turns} " in str(program) or f"length={turns}\n" in str(program)
-
-
-def test_the_program_on_eight_devices_has_no_collective():
-    layout = population.layout(16, jax.devices()[:8])
-    keys = population.keys(range(16))
-    state = jax.jit(population.each(TRAINER.init, layout))(keys)
-    advance = population.each(partial(training.run, TRAINER, num_iterations=3), layout)
-    text = jax.jit(advance, donate_argnums=0).lower(state).compile().as_text()
-    collective = r"(all-reduce|all-gather|all-to-all|reduce-scatter|permute|send|recv)(-start)?\("
-    assert "num_partitions=8" in text and not re.search(collective, text)
 
 
 @pytest.mark.parametrize(

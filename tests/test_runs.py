@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -164,6 +165,17 @@ def test_a_run_goes_on_over_another_number_of_devices(tmp_path, monkeypatch, bef
             train_on(tmp_path / "moved", before)
     train_on(tmp_path / "moved", after, resume=True)
     assert rows(tmp_path / "moved") == rows(tmp_path / "whole")
+
+
+def test_the_program_of_a_chunk_on_eight_devices_has_no_collective():
+    """Evaluation and all: members know nothing of each other."""
+    plan = dataclasses.replace(PLAN, members=Members(range(16)))
+    layout = population.layout(16, jax.devices()[:8])
+    sessions = loop.start(lambda _: TRAINER, layout)(plan.members.keys(), {})
+    programs = loop.compile_chunks(lambda _: TRAINER, evaluate, plan, layout, sessions, {})
+    text = programs[10].as_text()
+    collective = r"(all-reduce|all-gather|all-to-all|reduce-scatter|permute|send|recv)(-start)?\("
+    assert "num_partitions=8" in text and not re.search(collective, text)
 
 
 def test_a_second_sigint_ends_at_once():
