@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from episodes import DRAWS, Choices, Draw, each_episode
 
+from experiments.episodes import DRAWS, Choices, Draw, each_episode
 from jaxdqn import agents, envs, networks, replay, targets
 from jaxdqn.agents import Agent
 from jaxdqn.agents.agent import Network

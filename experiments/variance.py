@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from episodes import Draw, random_if
-from summary import Estimate
 
+from experiments.episodes import Draw, random_if
+from experiments.summary import Estimate
 from jaxdqn import evaluation
 from jaxdqn.agents import Agent
 from jaxdqn.envs import Env

@@ -1,14 +1,12 @@
 """The student's agent is the one he wrote, choice by choice."""
 
-import blog_agent
-import episodes
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probes
 import pytest
 from worlds import chain
 
+from experiments import blog_agent, episodes, probes
 from jaxdqn import evaluation
 from jaxdqn.transition import Transition
 

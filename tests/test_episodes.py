@@ -2,16 +2,14 @@
 
 import itertools
 
-import blog_agent
-import episodes
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import probes
 import pytest
 from worlds import chain
 
+from experiments import blog_agent, episodes, probes
 from jaxdqn import envs, evaluation, replay
 
 

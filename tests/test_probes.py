@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probes
 import pytest
 from worlds import chain, numbered
 
+from experiments import probes
 from jaxdqn import agents, envs, policies, replay
 
 

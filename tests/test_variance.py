@@ -1,15 +1,14 @@
 """Dice and policies are told apart where it is known how much each of them scatters."""
 
-import episodes
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import variance
 from hypothesis import given
 from hypothesis import strategies as st
 from worlds import chain
 
+from experiments import episodes, variance
 from jaxdqn import agents
 
 
