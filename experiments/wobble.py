@@ -1,0 +1,198 @@
+"""Why does the reward curve go up and down so much? One thing changed at a time, 200 seeds each time.
+
+    python experiments/wobble.py
+    python experiments/wobble.py --arms student repaired --seeds 20 --out runs/wobble-few
+
+The arms are in wobble_arms.py, with what was expected of each before it was run; the answer is in
+WOBBLE.md. An interrupted study goes on with the arms that its CSVs do not hold.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxdqn.config import ConfigError, check_at_least
+from jaxdqn.runs import cli
+from jaxdqn.runs.errors import RunError
+
+LEAST_STEPS = 2_500
+"""The student begins to learn after 2,000."""
+LONG_BLOCKS = 20
+QUICK_ARMS = ("student", "repaired", "default")
+
+
+@dataclass(frozen=True)
+class Args:
+    """Trains every arm of the study, prints its tables, draws its figures."""
+
+    arms: tuple[str, ...] = ()
+    """Names in wobble_arms.py; by default all."""
+    seeds: int = 200
+    """Seeds of each arm, the same for all."""
+    seed: int = 2_000
+    """The first of them."""
+    steps: int = 30_000
+    """World steps of each seed, warm-up included: at most this many."""
+    episodes: int = 500
+    """Episodes of the student's agents, unless the steps end first."""
+    eval_episodes: int = 100
+    """Episodes in an evaluation, greedy."""
+    long_episodes: int = 10_000
+    """Episodes of the long trainings."""
+    long_seeds: int = 10
+    """Seeds of each of them; 0 leaves them out."""
+    out: Path = Path("runs/wobble")
+    """Directory of the CSVs, of tables.md and of the figures."""
+    quick: bool = False
+    """Three arms, few seeds, short: does it work?"""
+
+
+def train(name: str, seeds: Sequence[int], args: Args) -> tuple[list, list]:
+    """Rows of seeds.csv and of looks.csv of one arm."""
+    import jax
+    from tqdm import tqdm
+
+    from experiments import blog, variance, wobble_arms, wobble_runs
+    from jaxdqn import population
+
+    arm = wobble_arms.ARMS[name]
+    plan = wobble_runs.Plan(args.steps, args.episodes, eval_episodes=args.eval_episodes)
+    if arm.family == "default":
+        member = wobble_runs.default_member(arm.make(args.steps), plan, arm.looked)
+    else:
+        member = wobble_runs.student_member(arm.make(), plan, arm.looked)
+    groups = list(blog.groups_of(seeds, jax.local_device_count()))
+    program = jax.jit(population.each(member, population.layout(len(groups[0]))))
+    seed_rows, look_rows = [], []
+    with tqdm(total=len(seeds), desc=name, unit="seed", leave=False) as bar:
+        for group in groups:
+            seen = jax.tree.map(np.asarray, program(population.keys(group)))
+            for i, seed in enumerate(group):
+                parts = ("", "")
+                if seen.again is not None:
+                    parts = tuple(float(x) for x in variance.split(seen.again[i]))
+                end = int(seen.world_steps[i, -1]), float(seen.greedy_return[i, -1])
+                seed_rows.append((name, seed, *end, *parts))
+                if seen.look is not None:
+                    look_rows += looks(name, seed, jax.tree.map(lambda x, i=i: x[i], seen))
+            stop_if_asked()
+            bar.update(len(group))
+    return seed_rows, look_rows
+
+
+def looks(name: str, seed: int, seen) -> list:
+    """Rows of looks.csv of one seed; without the looks after the steps had ended."""
+    from experiments import probes
+
+    churn = np.concatenate([[np.nan], probes.churn(seen.look.actions)])
+    series = (seen.greedy_return, seen.look.action_gap, seen.look.value, seen.look.monte_carlo)
+    series = (*series, churn, seen.look.terminal_share)
+    return [
+        (name, seed, p, int(seen.world_steps[p]), *(float(x[p]) for x in series))
+        for p in range(len(seen.world_steps))
+        if p == 0 or seen.world_steps[p] > seen.world_steps[p - 1]
+    ]
+
+
+def train_long(name: str, seeds: Sequence[int], args: Args) -> list:
+    """Rows of long.csv of one of the long trainings."""
+    import jax
+
+    from experiments import wobble_arms, wobble_runs
+    from jaxdqn import population
+
+    period = args.long_episodes // LONG_BLOCKS
+    member = wobble_runs.long_member(
+        wobble_arms.LONG[name](), args.long_episodes, period, args.eval_episodes
+    )
+    program = jax.jit(population.each(member, population.layout(len(seeds))))
+    means, greedy = (np.asarray(x) for x in program(population.keys(seeds)))
+    stop_if_asked()
+    return [
+        (name, seeds[i], period * (p + 1), float(means[i, p]), float(greedy[i, p]))
+        for i, p in np.ndindex(*means.shape)
+    ]
+
+
+def stop_if_asked() -> None:
+    """Raises `RunError` if a signal came: between two groups of seeds is the time to hear of it."""
+    from jaxdqn.runs.signals import stop_request
+
+    with stop_request() as stop:
+        if stop.requested:
+            message = "stopped; the arms that are done are kept, the same command goes on."
+            raise RunError(message, 128 + stop.signal_number)
+
+
+def check(args: Args) -> None:
+    """Raises `ConfigError` where a choice cannot be meant."""
+    for name in ("seeds", "eval_episodes"):
+        check_at_least(name, getattr(args, name), 1)
+    check_at_least("seed", args.seed, 0)
+    check_at_least("long_seeds", args.long_seeds, 0)
+    check_at_least("steps", args.steps, LEAST_STEPS)
+    check_at_least("episodes", args.episodes, 10)
+    check_at_least("long_episodes", args.long_episodes, LONG_BLOCKS)
+    for name, divisor in (("episodes", 10), ("long_episodes", LONG_BLOCKS)):
+        if getattr(args, name) % divisor:
+            raise ConfigError(name, getattr(args, name), f"must be a multiple of {divisor}.")
+
+
+def main(args: Args) -> None:
+    """Trains what the CSVs do not hold; then the tables, then the figures."""
+    if args.quick:
+        args = dataclasses.replace(
+            args, arms=QUICK_ARMS, seeds=4, steps=3_000, episodes=100, eval_episodes=10
+        )
+        args = dataclasses.replace(args, long_seeds=2, long_episodes=40)
+    check(args)
+    from experiments import wobble_arms, wobble_store
+    from jaxdqn.runs import platform
+
+    for name in args.arms:
+        if name not in wobble_arms.ARMS:
+            rule = f"must be among {', '.join(wobble_arms.ARMS)}."
+            raise ConfigError("arms", name, rule)
+    platform.configure(platform.cores())
+    plan = ("steps", "episodes", "eval_episodes", "long_episodes")
+    wobble_store.claim(args.out, {name: getattr(args, name) for name in plan})
+    seeds = range(args.seed, args.seed + args.seeds)
+    for name in args.arms or wobble_arms.ARMS:
+        if left := wobble_store.missing(args.out, "seeds", name, seeds):
+            start = time.perf_counter()
+            seed_rows, look_rows = train(name, left, args)
+            # The seeds last: an arm is done when they are there.
+            wobble_store.append(args.out, "looks", look_rows)
+            wobble_store.append(args.out, "seeds", seed_rows)
+            cli.say(f"{name}: {len(left)} seeds in {time.perf_counter() - start:.0f} s.")
+    for name in wobble_arms.LONG:
+        long_seeds = range(args.seed, args.seed + args.long_seeds)
+        if left := wobble_store.missing(args.out, "long", name, long_seeds):
+            start = time.perf_counter()
+            wobble_store.append(args.out, "long", train_long(name, left, args))
+            cli.say(f"{name}, long: {len(left)} seeds in {time.perf_counter() - start:.0f} s.")
+    report(args.out)
+
+
+def report(folder: Path) -> None:
+    """Says what the CSVs hold; leaves it in tables.md and in the figures."""
+    from experiments import wobble_picture, wobble_store, wobble_tables
+
+    rows = {name: wobble_store.read(folder, name) for name in wobble_store.FILES}
+    text = [wobble_tables.arms_table(rows["seeds"])]
+    tables = ("seeds", "split"), ("looks", "signs"), ("long", "long")
+    text += [
+        getattr(wobble_tables, f"{table}_table")(rows[name]) for name, table in tables if rows[name]
+    ]
+    (folder / "tables.md").write_text("\n".join(text).lstrip() + "\n")
+    cli.say("\n".join(text))
+    paths = wobble_picture.draw(folder, rows)
+    cli.say(f"\nLook at {', '.join(map(str, paths))}.")
+
+
+if __name__ == "__main__":
+    cli.main(Args, main)
