@@ -41,7 +41,7 @@ class Args:
     """Episodes of the student's agents, unless the steps end first."""
     eval_episodes: int = 100
     """Episodes in an evaluation, greedy."""
-    long_episodes: int = 10_000
+    long_episodes: int = 5_000
     """Episodes of the long trainings."""
     long_seeds: int = 10
     """Seeds of each of them; 0 leaves them out."""

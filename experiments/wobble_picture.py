@@ -1,5 +1,6 @@
 """What does the study look like? Four figures: dice and policy, the arms, signs of a collapse, very long trainings."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,12 +21,17 @@ FAMILIES = {
     "repaired": "his agent with the uniform draw, one thing replaced",
     "default": "our default, one thing replaced",
 }
+LONG_LABELS = {
+    "student": "the student's agent",
+    "student-start": "training from 100 transitions on",
+    "failing": "his first version",
+}
 UNITS = {
     "greedy return": "points",
-    "action gap": "of a return",
-    "churn": "of the states",
-    "value less return": "of a return",
-    "falls in the replay": "of the transitions",
+    "action gap": "points",
+    "churn": "share",
+    "value less return": "points",
+    "falls in the replay": "share",
 }
 
 
@@ -41,8 +47,17 @@ def draw(folder: Path, rows: dict[str, list[Row]]) -> list[Path]:
     for name, figure in figures.items():
         if figure is not None:
             paths.append(folder / f"{name}.png")
-            figure.savefig(paths[-1], dpi=90)
+            _save(figure, paths[-1])
     return paths
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """In 64 colours, half the size of the file."""
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=90)
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def split(rows: Sequence[Row]) -> Figure | None:
@@ -60,7 +75,7 @@ def split(rows: Sequence[Row]) -> Figure | None:
     axes.barh(names, policy, left=dice, color=CALM, label="policy: one differs from another")
     axes.invert_yaxis()
     axes.set(xlabel="variance of the return in the last fifth of training, points²")
-    axes.set_yticks(range(len(names)), [_label(name) for name in names], fontsize=8)
+    axes.set_yticks(range(len(names)), [_in_full(name) for name in names], fontsize=8)
     _bare(axes)
     axes.legend(frameon=False, fontsize=8)
     return figure
@@ -88,8 +103,8 @@ def arms(rows: Sequence[Row]) -> Figure | None:
             if name == family:
                 axes.axvline(100 * rate.value, color=FAINT, linewidth=1, zorder=0)
         axes.set_yticks(range(len(group)), [_label(name) for name in group], fontsize=8)
-        axes.invert_yaxis()
         axes.set_title(FAMILIES[family], loc="left", fontsize=9)
+        axes.set_ylim(len(group) - 0.5, -0.5)
         _bare(axes)
     rows_of_axes[-1, 0].set(
         xlabel="seeds solved at the end, %, and Wilson's interval", xlim=(-2, 102)
@@ -153,7 +168,13 @@ def long(rows: Sequence[Row]) -> Figure | None:
         episodes = sorted({int(row["episode"]) for row in mine})
         for axes, column in zip(pair, ("train_return", "greedy_return"), strict=True):
             of = [[float(r[column]) for r in mine if int(r["episode"]) == e] for e in episodes]
-            axes.plot(episodes, [np.mean(x) for x in of], color=color, linewidth=2, label=name)
+            axes.plot(
+                episodes,
+                [np.mean(x) for x in of],
+                color=color,
+                linewidth=2,
+                label=LONG_LABELS[name],
+            )
             axes.plot(episodes, of, color=color, linewidth=0.4, alpha=0.35)
     for axes, title in zip(pair, ("while it learns", "greedy"), strict=True):
         axes.set(xlabel="episode", ylim=(0, 510))
@@ -166,6 +187,11 @@ def long(rows: Sequence[Row]) -> Figure | None:
 
 def _label(name: str) -> str:
     return ARMS[name].changed
+
+
+def _in_full(name: str) -> str:
+    """The label of an arm among those of both families of the student."""
+    return f"uniform draw, {_label(name)}" if ARMS[name].family == "repaired" else _label(name)
 
 
 def _bare(axes: Axes) -> None:

@@ -126,7 +126,7 @@ def signs_table(rows: Sequence[Row]) -> str:
 
 def long_table(rows: Sequence[Row]) -> str:
     """What becomes of the student's agents in very long trainings."""
-    lines = []
+    lines, first = [], np.array([])
     for name in dict.fromkeys(row["arm"] for row in rows):
         mine = [row for row in rows if row["arm"] == name]
         episodes = sorted({int(row["episode"]) for row in mine})
@@ -138,6 +138,9 @@ def long_table(rows: Sequence[Row]) -> str:
         for i in sorted({0, len(episodes) // 2 - 1, len(episodes) - 1}):
             line[f"training, to episode {episodes[i]:,}"] = f"{train[i].mean():.0f}"
             line[f"greedy at {episodes[i]:,}"] = f"{greedy[i].mean():.0f}"
+        first = train[-1] if name == rows[0]["arm"] else first
+        against = paired.mean_difference(train[-1].tolist(), first.tolist())
+        line["training at the end, less the first line's"] = interval(against)
         line["solved at the end"] = summary.solved(greedy[-1].tolist())
         line["highest mean of a block"] = f"{train.max():.0f}"
         lines.append(line)
