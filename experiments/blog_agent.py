@@ -61,7 +61,7 @@ def failing(**left_open: Any) -> Choices:
 def make_agent(
     features: Sequence[int] = (10, 10),
     obs_scale: float | Sequence[float] = 1.0,
-    network: type[networks.MLP] | type[networks.NormMLP] = networks.MLP,
+    activation: networks.Activation = jax.nn.relu,
     bootstrap: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_q,
     error_loss: Callable[[jax.Array], jax.Array] = optax.l2_loss,
 ) -> Agent:
@@ -69,7 +69,7 @@ def make_agent(
 
     `δ² / 2` is Keras' mean squared error over two outputs, of which one has no error.
     """
-    layers = network(NUM_ACTIONS, features, obs_scale)
+    layers = networks.MLP(NUM_ACTIONS, features, obs_scale, activation)
     return agents.dqn(KerasInit(layers), bootstrap, error_loss)
 
 

@@ -21,8 +21,8 @@ ENV = "CartPole-v1"
 FEATURES = (64, 64)
 # Position 2.4 m and angle 0.21 rad end an episode; the speeds stay below about 2.
 OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
-# Discounted by 0.995, a reward of 1 a step for ever is worth 200.
-V_MIN, V_MAX, NUM_ATOMS = 0.0, 200.0, 51
+# Discounted by 0.996, a reward of 1 a step for ever is worth 250.
+V_MIN, V_MAX, NUM_ATOMS = 0.0, 250.0, 51
 NUM_QUANTILES = 32
 CHOICES = {
     "env": ENV,
@@ -53,7 +53,7 @@ def make_agent(name: str, num_actions: int = 2, features=FEATURES, obs_scale=OBS
     """The agent called `name`: a network and what its errors are measured against."""
     from jaxdqn import agents, distributions, networks, targets
 
-    shape = num_actions, features, obs_scale
+    shape = num_actions, features, obs_scale, networks.norm_relu
     support = distributions.support(V_MIN, V_MAX, NUM_ATOMS)
     bin_width = (V_MAX - V_MIN) / (NUM_ATOMS - 1)
     mlp = networks.MLP(*shape)
@@ -72,5 +72,5 @@ def make_agent(name: str, num_actions: int = 2, features=FEATURES, obs_scale=OBS
         "noisy": lambda: agents.noisy(agents.dqn(mlp)),
         "prioritized": lambda: agents.dqn(mlp),
         "rainbow": lambda: agents.rainbow(dueling_histogram, support),
-        "pqn": lambda: agents.dqn(networks.NormMLP(*shape)),
+        "pqn": lambda: agents.dqn(mlp),
     }[name]()

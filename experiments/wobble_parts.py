@@ -47,14 +47,14 @@ def his_munchausen() -> Agent:
 
 
 def on(
-    network: Callable[..., Any] = networks.MLP,
     features: Sequence[int] = FEATURES,
     obs_scale: Any = OBS_SCALE,
+    activation: networks.Activation = networks.norm_relu,
     agent: Callable[..., Agent] = agents.dqn,
     **changed: Any,
 ) -> Agent:
-    """Our agent, or another, on our network, or another."""
-    return agent(network(NUM_ACTIONS, features, obs_scale), **changed)
+    """Our agent, or another, on our network with other numbers."""
+    return agent(networks.MLP(NUM_ACTIONS, features, obs_scale, activation), **changed)
 
 
 def huber(delta: float) -> Callable[[jax.Array], jax.Array]:

@@ -24,8 +24,8 @@ POLICY_PERIOD = 2
 """Episodes between two policies of the student that are kept, of which some are played again."""
 POLICIES, AGAIN = 10, 20
 """So many of the last fifth, so often each, with exploration: P and K of `variance.split`."""
-STATES, PLAYED_FOR = 64, 600
-"""Fixed states, and steps of play from each: of γ 0.995 the rest is 5 % of a return, of γ 0.9 nothing."""
+STATES, PLAYED_FOR = 64, 750
+"""Fixed states, and steps of play from each: of γ 0.996 the rest is 5 % of a return, of γ 0.9 nothing."""
 
 
 class Plan(NamedTuple):

@@ -36,14 +36,14 @@ class Config:
     """World steps taken at random before the first update, a multiple of num_envs."""
     n_step: int = 3
     """Steps of reward in a target before it bootstraps (n)."""
-    gamma: float = 0.995
+    gamma: float = 0.996
     """Discount per world step, in [0, 1]."""
-    target_period: int = 25
+    target_period: int = 8
     """Updates between two changes of the target network."""
-    target_rate: float = 1.0
+    target_rate: float = 0.4
     """Fraction of the way the target network then moves, in (0, 1]; 1 copies."""
     # Read by who makes the optimizer and the schedule of exploration.
-    learning_rate: float = 2.3e-3
+    learning_rate: float = 2.5e-3
     """Adam's step size at the start, falling linearly to 0 at the end; above 0."""
     adam_epsilon: float = 1e-4
     """Added to Adam's denominator; above 0."""
@@ -51,9 +51,9 @@ class Config:
     """Global norm that gradients are clipped to; above 0."""
     epsilon_start: float = 1.0
     """Probability of a random action at the start, in [0, 1]."""
-    epsilon_end: float = 0.02
+    epsilon_end: float = 0.05
     """The same after its linear decay, in [0, 1]."""
-    epsilon_decay_rate: float = 0.2
+    epsilon_decay_rate: float = 0.45
     """Fraction of all world steps that the decay takes, in [0, 1]."""
 
 

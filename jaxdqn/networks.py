@@ -1,6 +1,6 @@
 """How does an observation become action values? Flax modules `obs [..., F] -> q [..., A]`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -9,12 +9,19 @@ import jax.numpy as jnp
 
 Params = Any
 """A pytree of arrays, as `init` makes it and `apply` takes it."""
+Activation = Callable[[jax.Array], jax.Array]
+"""What follows a layer, `[..., features] -> [..., features]`; may make layers of its own."""
 FEW = 8
 """Columns up to which a product a column is the faster one."""
 
 
+def norm_relu(x: jax.Array) -> jax.Array:
+    """LayerNorm, Ba et al. (2016), arXiv:1607.06450, then ReLU: an `Activation` with parameters."""
+    return nn.relu(nn.LayerNorm()(x))
+
+
 class Torso(nn.Module):
-    """`features` ReLU layers on observations times a fixed `obs_scale`: `[..., F] -> [..., features[-1]]`.
+    """`features` layers on observations times a fixed `obs_scale`: `[..., F] -> [..., features[-1]]`.
 
     The scale (a number, or one for each of F) is part of the network, not of the
     world: what is stored, logged and saved stays in the world's own units.
@@ -22,12 +29,13 @@ class Torso(nn.Module):
 
     features: Sequence[int] = (64, 64)
     obs_scale: float | Sequence[float] = 1.0
+    activation: Activation = nn.relu
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
         x = obs.astype(jnp.float32) * jnp.broadcast_to(jnp.asarray(self.obs_scale), obs.shape)
         for width in self.features:
-            x = nn.relu(nn.Dense(width)(x))
+            x = self.activation(nn.Dense(width)(x))
         return x
 
 
@@ -37,27 +45,13 @@ class MLP(nn.Module):
     num_actions: int
     features: Sequence[int] = (64, 64)
     obs_scale: float | Sequence[float] = 1.0
+    activation: Activation = nn.relu
     num_atoms: int | None = None
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
-        x = Torso(self.features, self.obs_scale)(obs)
+        x = Torso(self.features, self.obs_scale, self.activation)(obs)
         return _head(x, self.num_actions, self.num_atoms)
-
-
-class NormMLP(nn.Module):
-    """An MLP with LayerNorm before each ReLU, as PQN wants it, arXiv:2407.04811: `q [..., A]`."""
-
-    num_actions: int
-    features: Sequence[int] = (64, 64)
-    obs_scale: float | Sequence[float] = 1.0
-
-    @nn.compact
-    def __call__(self, obs: jax.Array) -> jax.Array:
-        x = obs.astype(jnp.float32) * jnp.broadcast_to(jnp.asarray(self.obs_scale), obs.shape)
-        for width in self.features:
-            x = nn.relu(nn.LayerNorm()(nn.Dense(width)(x)))
-        return _head(x, self.num_actions, None)
 
 
 class Dueling(nn.Module):
@@ -69,11 +63,12 @@ class Dueling(nn.Module):
     num_actions: int
     features: Sequence[int] = (64, 64)
     obs_scale: float | Sequence[float] = 1.0
+    activation: Activation = nn.relu
     num_atoms: int | None = None
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
-        x = Torso(self.features, self.obs_scale)(obs)
+        x = Torso(self.features, self.obs_scale, self.activation)(obs)
         value = _head(x, 1, self.num_atoms)
         advantage = _head(x, self.num_actions, self.num_atoms)
         over_actions = -1 if self.num_atoms is None else -2
@@ -89,11 +84,12 @@ class ImplicitQuantile(nn.Module):
     num_actions: int
     features: Sequence[int] = (64, 64)
     obs_scale: float | Sequence[float] = 1.0
+    activation: Activation = nn.relu
     num_cosines: int = 64
 
     @nn.compact
     def __call__(self, obs: jax.Array, levels: jax.Array) -> jax.Array:
-        x = Torso(self.features, self.obs_scale)(obs)
+        x = Torso(self.features, self.obs_scale, self.activation)(obs)
         frequencies = jnp.pi * jnp.arange(self.num_cosines, dtype=jnp.float32)
         # Leading axes of the levels, which `frequencies` has not.
         leading = (1,) * levels.ndim

@@ -42,7 +42,7 @@ def pqn(
     """Each iteration: T = `num_steps` steps in each of N worlds, then epochs over all of them.
 
     The target of each step is its λ-return under the parameters that acted. LayerNorm
-    in the network (`networks.NormMLP`) does for stability what a target network did. Of
+    in the network (`networks.norm_relu`) does for stability what a target network did. Of
     the agent, `q_values` are fitted; its own loss is not asked.
     """
     for name, value in (

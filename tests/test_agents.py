@@ -189,6 +189,17 @@ def test_noise_has_mean_zero_and_the_variance_of_its_scale():
     )
 
 
+def test_only_dense_layers_have_noise():
+    agent = agents.noisy(agents.dqn(networks.MLP(2, (8,), activation=networks.norm_relu)))
+    params = agent.init(jax.random.key(0), OBS[:2])
+    drawn, mean = (
+        tree["params"]["Torso_0"] for tree in (draw(jax.random.key(1), params), params.mean)
+    )
+    for name in ("scale", "bias"):
+        np.testing.assert_array_equal(drawn["LayerNorm_0"][name], mean["LayerNorm_0"][name])
+    assert np.all(drawn["Dense_0"]["kernel"] != mean["Dense_0"]["kernel"])
+
+
 def test_an_update_draws_noise_of_its_own_for_either_network():
     params = NOISY.init(jax.random.key(0), OBS[:2])
     batch = transition(0, 1)._replace(obs=jnp.ones((1, 3)), next_obs=jnp.ones((1, 3)))

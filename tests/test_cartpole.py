@@ -224,7 +224,7 @@ def test_a_run_leaves_all_its_files_and_says_where(small):
     assert f"\nRun directory: {run_dir}\n" in out and f"{run_dir / 'curve.png'}" in out
     assert "Seed 9: greedy return" in out and "return: training" in err
     config = json.loads((run_dir / "config.json").read_text())
-    assert config["choices"]["config"]["gamma"] == 0.995 and config["choices"]["seed"] == 7
+    assert config["choices"]["config"]["gamma"] == 0.996 and config["choices"]["seed"] == 7
     assert {"jax", "python", "device"} <= config["versions"].keys() and "git" in config
     with Image.open(run_dir / "policy.gif") as film, Image.open(run_dir / "curve.png") as curve:
         assert getattr(film, "n_frames", 1) >= 4 and curve.size[0] > 500
@@ -322,7 +322,7 @@ def test_resuming_with_other_choices_names_the_difference(small):
     before = files(run_dir)
     options = [*runner.SMALL, "--seeds", 2, "--seed", 7, "--config.gamma", 0.9]
     code, out, err = runner.run("cartpole.py", *options, "--run-dir", run_dir, "--resume")
-    rule = f"--config.gamma (0.9) must be 0.995, --seeds (2) must be 3, as in the run at {run_dir}."
+    rule = f"--config.gamma (0.9) must be 0.996, --seeds (2) must be 3, as in the run at {run_dir}."
     assert (code, out, err) == (2, "", f"error: {rule}\n")
     assert files(run_dir) == before
 

@@ -46,3 +46,19 @@ def test_dueling_advantages_are_centred():
     layers = params["params"] | {"Dense_0": {"kernel": jnp.zeros((8, 1)), "bias": jnp.array([7.0])}}
     q = network.apply({"params": layers}, OBS)
     np.testing.assert_allclose(jnp.mean(q, axis=-1), np.full((2, 5), 7.0), rtol=1e-5)
+
+
+def test_a_normed_layer_is_the_equation():
+    network, params = build(networks.MLP, activation=networks.norm_relu)
+    keys = jax.random.split(jax.random.key(2), 2)
+    torso = params["params"]["Torso_0"]
+    torso["LayerNorm_0"] = {
+        "scale": jax.random.normal(keys[0], (8,)),
+        "bias": jax.random.normal(keys[1], (8,)),
+    }
+    dense, norm, head = torso["Dense_0"], torso["LayerNorm_0"], params["params"]["Dense_0"]
+    dense, norm, head = jax.tree.map(np.asarray, (dense, norm, head))
+    x = np.asarray(OBS) @ dense["kernel"] + dense["bias"]
+    x = (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True) * norm["scale"] + norm["bias"]
+    by_hand = np.maximum(x, 0) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(network.apply(params, OBS), by_hand, rtol=1e-4, atol=1e-5)

@@ -35,9 +35,9 @@ def test_the_code_runs_as_it_stands(capsys):
 
 @pytest.mark.parametrize("name", ["dqn", "double", "munchausen", "prioritized"])
 def test_the_numpy_policy_is_the_networks(tmp_path, monkeypatch, name):
-    """Its twenty lines as they stand, on weights and biases at random and 1000 observations."""
+    """Its lines as they stand, at most twenty, on weights and biases at random and 1000 observations."""
     (block,) = (block for block in BLOCKS if "def act" in block)
-    assert len(block.splitlines()) <= 20
+    assert sum(map(bool, block.splitlines())) <= 20
     agent, obs = members.make_agent(name), observations()
     params, q = undecided(agent, obs)
     path = tmp_path / "runs" / "cartpole" / "<the run>"

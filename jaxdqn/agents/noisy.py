@@ -25,7 +25,8 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
     target network of each update; greedy play uses the means. The noise is
     factorised (section 3b): of a layer from p to q, `ε_kernel = f(ε_p) f(ε_q)ᵀ`
     and `ε_bias = f(ε_q)`, `f(x) = sign(x) √|x|`; σ begins at `initial_scale / √p`.
-    Layers are Flax' `{"kernel": [p, q], "bias": [q]}`; explore with ε-greedy's ε at 0.
+    Layers are Flax' `{"kernel": [p, q], "bias": [q]}`, others (LayerNorm) have no noise;
+    explore with ε-greedy's ε at 0.
     """
     require("initial_scale", initial_scale, lambda x: x > 0, "must be above 0.")
 
@@ -75,7 +76,9 @@ def draw(key: jax.Array, params: NoisyParams) -> Params:
 
 
 def map_layers(function, tree):
-    """`function` of every dense layer of a tree of Flax parameters, in a tree of the same shape."""
+    """`function` of every dense layer of a tree of Flax parameters, zeros for all others, which have no noise."""
+    if not isinstance(tree, dict):
+        return jnp.zeros_like(tree)
     if "kernel" in tree:
         return function(tree)
     return {name: map_layers(function, branch) for name, branch in tree.items()}
