@@ -8,6 +8,7 @@ made); the same once his draw is repaired; our default with one of its choices r
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+import jax
 import optax
 
 from experiments import wobble_parts as parts
@@ -105,17 +106,17 @@ ARMS: dict[str, Arm] = {
         with_agent(parts.on(error_loss=parts.huber(100.0))),
     ),
     **ours("gamma", "γ 0.9", "fewer", gamma=0.9),
-    **ours("width", "width 10-10", "fewer", with_agent(parts.on(networks.MLP, parts.HIS_WIDTH))),
+    **ours("width", "width 10-10", "fewer", with_agent(parts.on(parts.HIS_WIDTH))),
     **ours("n-step", "n-step 1", "fewer", n_step=1),
     **ours(
         "decay",
         "no learning-rate decay",
-        "fewer",
+        "same",
         lambda r: r._replace(learning_rate=optax.constant_schedule(r.config.learning_rate)),
     ),
-    **ours("draw", "the normal draw", "fewer", parts.normal_draw),
+    **ours("draw", "the normal draw", "same", parts.normal_draw),
     **ours(
-        "limit", "time limit a failure", "fewer", lambda r: r._replace(env=limit_is_failure(r.env))
+        "limit", "time limit a failure", "same", lambda r: r._replace(env=limit_is_failure(r.env))
     ),
     **ours("optimizer", "Keras' RMSprop", "fewer", lambda r: r._replace(optimizer=keras_rmsprop)),
     **his("gamma", "γ 0.995", "more", gamma=lambda: 0.995),
@@ -141,24 +142,24 @@ ARMS: dict[str, Arm] = {
         ),
     ),
     **ours("small", "rewards × 0.01", "same", lambda r: r._replace(env=parts.small_rewards(r.env))),
-    **ours("target", "target copied every 500 updates", "fewer", target_period=500),
-    **ours("epsilon", "ε falls over all of training", "fewer", epsilon_decay_rate=1.0),
+    **ours("target", "target moved every 200 updates, not 8", "fewer", target_period=200),
+    **ours("epsilon", "ε falls over all of training", "same", epsilon_decay_rate=1.0),
     **ours("start", "training from 104 transitions on", "same", warmup_steps=104),
     **ours("replay", "replay of 10,000", "same", capacity=parts.HIS_REPLAY),
     **ours(
         "scale",
         "no scaling of observations",
         "fewer",
-        with_agent(parts.on(networks.MLP, obs_scale=1.0)),
+        with_agent(parts.on(obs_scale=1.0)),
     ),
     **ours("clip", "no gradient clipping", "same", max_grad_norm=1e9),
     **ours("double", "Double", "same", with_agent(parts.on(bootstrap=targets.double_q))),
-    **ours("norm", "LayerNorm", "same", with_agent(parts.on(networks.NormMLP))),
+    **ours("norm", "no LayerNorm", "fewer", with_agent(parts.on(activation=jax.nn.relu))),
     **ours(
         "munchausen",
         "Munchausen",
         "same",
-        with_agent(parts.on(networks.MLP, agent=agents.munchausen)),
+        with_agent(parts.on(agent=agents.munchausen)),
     ),
     **his("epsilon", "ε falls to 0.02 in a fifth", "same", epsilon=lambda: parts.falling_epsilon),
     **his("start", "training from 100 transitions on", "same", learning_starts=lambda: 100),
@@ -172,7 +173,7 @@ ARMS: dict[str, Arm] = {
     ),
     **his("clip", "gradient clipping", "same", optimizer=lambda: parts.clipped),
     **his("double", "Double", "same", agent=lambda: make_agent(bootstrap=targets.double_q)),
-    **his("norm", "LayerNorm", "more", agent=lambda: make_agent(network=networks.NormMLP)),
+    **his("norm", "LayerNorm", "more", agent=lambda: make_agent(activation=networks.norm_relu)),
     **his("munchausen", "Munchausen", "same", agent=parts.his_munchausen),
 }
 """By name."""
