@@ -1,0 +1,201 @@
+"""What does the default reach, on seeds that nobody chose it by? Four budgets, and worlds it has not seen.
+
+    python experiments/record.py
+    python experiments/record.py --budgets 20k 12k --seeds 30
+
+Each seed is the one that `cartpole.py` trains with the same options, to the bit on a CPU;
+what counts is the greedy play of the last network. Goes on with the seeds that
+its CSV does not hold.
+"""
+
+import csv
+import functools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from experiments.summary import SOLVED, line
+from jaxdqn.config import Config, check_at_least
+from jaxdqn.runs import cli
+
+BudgetName = Literal["50k", "20k", "12k", "500k"]
+BUDGETS = get_args(BudgetName)
+CHUNK_STEPS, EVAL_EPISODES = 1_000, 100
+"""As `cartpole.py` has them."""
+GROUP = 60
+"""Seeds of one call, after which they are written down."""
+FIELDS: Sequence[str] = ("budget", "seed", "world", "mean_return")
+FINAL, BEST = "as trained", "as trained, best of the run"
+
+
+class Budget(NamedTuple):
+    """How long is trained, and by which numbers."""
+
+    steps: int
+    config: Config
+    share: int = 1
+    """One seed in so many is trained, the first of them."""
+    elsewhere: bool = False
+    """Whether the last network is played in other worlds too."""
+
+
+@dataclass(frozen=True)
+class Args:
+    """Trains the default on untouched seeds, plays its last networks, prints how many are solved."""
+
+    budgets: tuple[BudgetName, ...] = BUDGETS
+    """World steps of each seed; at 500k a third of the seeds are trained."""
+    seeds: int = 300
+    """Seeds of each budget."""
+    seed: int = 1_000
+    """The first of them."""
+    out: Path = Path("runs/record")
+    """Directory of record.csv."""
+
+
+def budget(name: str) -> Budget:
+    """That called `name`: the default, and for the least one an update a step."""
+    many_updates = Config(n_step=2, num_updates=8, warmup_steps=504, target_period=16)
+    return {
+        "50k": Budget(50_000, Config(), elsewhere=True),
+        "20k": Budget(20_000, Config()),
+        "12k": Budget(12_000, many_updates),
+        "500k": Budget(500_000, Config(), share=3),
+    }[name]
+
+
+def train(chosen: Budget, seeds: Sequence[int]):
+    """Greedy returns `[S, chunks]` after each chunk, and at the end those of other worlds, name -> `[S]`."""
+    import jax
+
+    from experiments import cartpole, members, worlds
+    from jaxdqn import evaluation, policies, population, session
+
+    agent = members.make_agent("dqn")
+    trainer = cartpole.make_trainer("dqn", chosen.config, agent, chosen.steps)
+    policy = policies.greedy(agent.q_values)
+    length = CHUNK_STEPS // trainer.iteration_steps
+    chunks, rest = divmod((chosen.steps - trainer.warmup_steps) // trainer.iteration_steps, length)
+    advance = functools.partial(
+        session.advance,
+        trainer=trainer,
+        evaluate=cartpole.make_evaluate(agent, EVAL_EPISODES),
+    )
+    elsewhere = (
+        {name: make(EVAL_EPISODES) for name, make in worlds.WORLDS.items()}
+        if chosen.elsewhere
+        else {}
+    )
+
+    def member(key):
+        current, report = jax.lax.scan(
+            lambda current, _: advance(current, num_iterations=length),
+            session.init(key, trainer),
+            length=chunks,
+        )
+        greedy = report.greedy_return
+        if rest:
+            current, report = advance(current, num_iterations=rest)
+            greedy = jax.numpy.append(greedy, report.greedy_return)
+        params = trainer.params(current.state)
+        play = functools.partial(evaluation.evaluate, params=params, policy=policy)
+        keys = jax.random.split(jax.random.fold_in(key, 1), len(elsewhere) or 1)
+        played = zip(elsewhere.items(), keys, strict=False)
+        return greedy, {name: play(k, env=env).mean() for (name, env), k in played}
+
+    program = population.each(member, population.layout(len(seeds)))
+    return jax.device_get(jax.jit(program)(population.keys(seeds)))
+
+
+def rows_of(name: str, seeds: Sequence[int]) -> list[dict[str, str]]:
+    """Lines of the CSV of some seeds of a budget."""
+    greedy, elsewhere = train(budget(name), seeds)
+    played = {FINAL: greedy[:, -1], BEST: greedy.max(axis=1), **elsewhere}
+    return [
+        dict(zip(FIELDS, (name, str(seed), world, f"{values[i]:.4f}"), strict=True))
+        for i, seed in enumerate(seeds)
+        for world, values in played.items()
+    ]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Lines of the CSV, of which there may be none yet."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path: Path, rows: Sequence[dict[str, str]]) -> None:
+    """The whole CSV in the place of the one before, at once: it never holds half a line."""
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def values(rows: Sequence[dict[str, str]], name: str, world: str) -> list[float]:
+    """Mean returns, one a seed."""
+    wanted = (name, world)
+    return [float(row["mean_return"]) for row in rows if (row["budget"], row["world"]) == wanted]
+
+
+def budget_line(rows: Sequence[dict[str, str]], name: str) -> dict[str, str]:
+    """A budget in the table."""
+    final, best = values(rows, name, FINAL), values(rows, name, BEST)
+    lost = sum(b >= SOLVED > f for f, b in zip(final, best, strict=True))
+    return {
+        "world steps": f"{budget(name).steps:,}",
+        **line(final),
+        "exactly 500": f"{sum(x == 500 for x in final)}",
+        "worst": ", ".join(f"{x:.1f}" for x in sorted(final)[:3]),
+        "solved once, not at the end": f"{lost}",
+    }
+
+
+def world_line(rows: Sequence[dict[str, str]], world: str) -> dict[str, str]:
+    """A world in the table: what the 50,000 steps are good for there."""
+    from experiments.worlds import LONG, WORLDS
+
+    mark = 0.95 * LONG if world == next(iter(WORLDS)) else SOLVED
+    cells = line(values(rows, "50k", world), mark)
+    reached = cells.pop(f"≥ {mark:g}")
+    return {"world": world, "seeds that reach 95 % of the limit": reached, **cells}
+
+
+def main(args: Args) -> None:
+    """Trains what the CSV does not hold, then prints the tables."""
+    check_at_least("seeds", args.seeds, 3)
+    check_at_least("seed", args.seed, 0)
+    from experiments import measure, worlds
+    from jaxdqn.runs import platform
+
+    platform.configure(platform.cores())
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "record.csv"
+    rows = read(path)
+    for name in args.budgets:
+        chosen, begun = budget(name), time.perf_counter()
+        done = {int(row["seed"]) for row in rows if row["budget"] == name}
+        wanted = range(args.seed, args.seed + args.seeds // chosen.share)
+        missing = [seed for seed in wanted if seed not in done]
+        for first in range(0, len(missing), GROUP):
+            rows += rows_of(name, missing[first : first + GROUP])
+            write(path, rows)
+        if missing:
+            cli.say(f"{name}: {len(missing)} seeds in {time.perf_counter() - begun:.0f} s.")
+    there = [name for name in args.budgets if values(rows, name, FINAL)]
+    cli.say(
+        measure.table("Greedy return of the last network", [budget_line(rows, n) for n in there])
+    )
+    if "50k" in there:
+        lines = [world_line(rows, world) for world in worlds.WORLDS]
+        cli.say(measure.table("The same networks of 50,000 steps elsewhere", lines))
+
+
+if __name__ == "__main__":
+    cli.main(Args, main)
