@@ -55,23 +55,12 @@ def train(name: str, steps: int, seeds: Sequence[int]) -> list[dict[str, object]
 
     trainer, agent = make(name, steps)
     iterations = (steps - trainer.warmup_steps) // trainer.iteration_steps
-    length = min(CHUNK_STEPS // trainer.iteration_steps, iterations)
-    advance = functools.partial(
-        session.advance,
-        trainer=trainer,
-        evaluate=cartpole.make_evaluate(agent, num_episodes=100),
-    )
+    length = CHUNK_STEPS // trainer.iteration_steps
+    evaluate = cartpole.make_evaluate(agent, num_episodes=100)
 
     def whole(key):
-        start, rest = session.init(key, trainer), iterations % length
-        if rest:
-            start, _ = advance(start, num_iterations=rest)
-        end, report = jax.lax.scan(
-            lambda current, _: advance(current, num_iterations=length),
-            start,
-            length=iterations // length,
-        )
-        return report.greedy_return[-1], end.best_return
+        end, returns = session.whole(key, trainer, evaluate, iterations, length)
+        return returns[-1], end.best_return
 
     layout = population.layout(len(seeds))
     final, best = jax.jit(population.each(whole, layout))(population.keys(seeds))

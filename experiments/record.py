@@ -76,13 +76,9 @@ def train(chosen: Budget, seeds: Sequence[int]):
     agent = members.make_agent("dqn")
     trainer = cartpole.make_trainer("dqn", chosen.config, agent, chosen.steps)
     policy = policies.greedy(agent.q_values)
+    iterations = (chosen.steps - trainer.warmup_steps) // trainer.iteration_steps
     length = CHUNK_STEPS // trainer.iteration_steps
-    chunks, rest = divmod((chosen.steps - trainer.warmup_steps) // trainer.iteration_steps, length)
-    advance = functools.partial(
-        session.advance,
-        trainer=trainer,
-        evaluate=cartpole.make_evaluate(agent, EVAL_EPISODES),
-    )
+    evaluate = cartpole.make_evaluate(agent, EVAL_EPISODES)
     elsewhere = (
         {name: make(EVAL_EPISODES) for name, make in worlds.WORLDS.items()}
         if chosen.elsewhere
@@ -90,16 +86,8 @@ def train(chosen: Budget, seeds: Sequence[int]):
     )
 
     def member(key):
-        current, report = jax.lax.scan(
-            lambda current, _: advance(current, num_iterations=length),
-            session.init(key, trainer),
-            length=chunks,
-        )
-        greedy = report.greedy_return
-        if rest:
-            current, report = advance(current, num_iterations=rest)
-            greedy = jax.numpy.append(greedy, report.greedy_return)
-        params = trainer.params(current.state)
+        end, greedy = session.whole(key, trainer, evaluate, iterations, length)
+        params = trainer.params(end.state)
         play = functools.partial(evaluation.evaluate, params=params, policy=policy)
         keys = jax.random.split(jax.random.fold_in(key, 1), len(elsewhere) or 1)
         played = zip(elsewhere.items(), keys, strict=False)

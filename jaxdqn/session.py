@@ -62,3 +62,25 @@ def advance(
     best_return = jnp.where(better, greedy_return, session.best_return)
     report = Report(metrics, greedy_return, finite)
     return Session(state, session.evaluation_key, best_params, best_return), report
+
+
+def whole(
+    key: jax.Array, trainer: Trainer, evaluate: Evaluate, num_iterations: int, length: int
+) -> tuple[Session, jax.Array]:
+    """A training from its key to its end, where no host looks: the last session, greedy returns `[chunks]`.
+
+    Chunks of `length` iterations, the last one shorter where they do not divide all.
+    """
+
+    def chunk(session: Session, length: int = length) -> tuple[Session, jax.Array]:
+        session, report = advance(session, trainer, evaluate, length)
+        return session, report.greedy_return
+
+    chunks, rest = divmod(num_iterations, length)
+    session, returns = jax.lax.scan(
+        lambda session, _: chunk(session), init(key, trainer), length=chunks
+    )
+    if rest:
+        session, last = chunk(session, rest)
+        returns = jnp.append(returns, last)
+    return session, returns

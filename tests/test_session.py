@@ -69,3 +69,21 @@ def test_lost_parameters_are_never_the_best():
     after, report = step(start)
     assert not bool(report.finite) and float(after.best_return) == -np.inf
     assert equal(after.best_params, start.best_params)
+
+
+def test_a_whole_training_is_its_chunks_the_last_one_shorter():
+    def chunks(key):
+        current, returns = session.init(key, TRAINER), []
+        for length in (5, 5, 2):
+            current, report = session.advance(current, TRAINER, noise, length)
+            returns.append(report.greedy_return)
+        return current, jnp.stack(returns)
+
+    def whole(key):
+        return session.whole(key, TRAINER, noise, num_iterations=12, length=5)
+
+    (end, returns), (expected_end, expected) = (
+        jax.jit(f)(jax.random.key(0)) for f in (whole, chunks)
+    )
+    np.testing.assert_array_equal(returns, expected)
+    assert equal(end, expected_end)
