@@ -14,7 +14,7 @@ import tyro
 
 from experiments import members
 from experiments.members import ENV, NOISY, PRIORITIZED, AgentName, make_agent
-from jaxdqn.config import Config, ConfigError, check, check_at_least, floats, num_iterations
+from jaxdqn.config import Config, ConfigError, check, check_at_least, fill, floats, num_iterations
 from jaxdqn.runs import cli, hardware
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
@@ -73,7 +73,7 @@ def make_trainer(name: str, config: Config, agent, total_steps: int, data_shards
         fall = config.epsilon_start - config.epsilon_end
         return config.epsilon_start - fall * jnp.minimum(progress, 1.0)
 
-    part = sharding.part(config, data_shards)
+    part = sharding.part(fill(config, total_steps), data_shards)
     env = envs.from_gymnax(ENV, part.num_envs)
     if name == "pqn":
         if data_shards > 1:

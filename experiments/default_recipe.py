@@ -13,7 +13,7 @@ import optax
 from experiments import members
 from jaxdqn import envs, replay, training
 from jaxdqn.agents import Agent
-from jaxdqn.config import Config, num_iterations
+from jaxdqn.config import Config, fill, num_iterations
 from jaxdqn.envs import Env
 from jaxdqn.training import Trainer
 
@@ -34,7 +34,7 @@ class Recipe(NamedTuple):
 
 def default(steps: int, **numbers: float) -> Recipe:
     """The default for `steps` world steps, with other `numbers` of its `Config`."""
-    config = Config(**numbers)  # pyright: ignore[reportArgumentType]
+    config = fill(Config(**numbers), steps)  # pyright: ignore[reportArgumentType]
     num_updates = num_iterations(config, steps) * config.num_updates
 
     def epsilon(world_steps):

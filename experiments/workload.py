@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 from jaxdqn.config import Config
 
 WorkName = Literal["default", "cleanrl"]
+STEPS = 50_000
+"""World steps of `cartpole.py`, as many as its ring then holds."""
 ITERATIONS = 500
 """Of a timed call."""
 
@@ -34,9 +36,9 @@ def default(**numbers: int) -> Work:
 
     agent = members.make_agent("dqn", num_actions=2)
     return Work(
-        Config(**numbers),  # pyright: ignore[reportArgumentType]
+        Config(**{"capacity": STEPS} | numbers),
         members.FEATURES,
-        lambda config: cartpole.make_trainer("dqn", config, agent, total_steps=50_000),
+        lambda config: cartpole.make_trainer("dqn", config, agent, max(STEPS, config.capacity)),
     )
 
 

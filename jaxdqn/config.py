@@ -1,7 +1,7 @@
 """Which numbers describe a training? Plain Python: importing this starts nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 
@@ -30,8 +30,8 @@ class Config:
     """Gradient steps in one iteration (U)."""
     batch_size: int = 128
     """Transitions in one gradient step (B)."""
-    capacity: int = 50_000
-    """Transitions kept for replay, a multiple of num_envs."""
+    capacity: int = 200_000
+    """Transitions kept for replay, a multiple of num_envs; a shorter training takes only what it fills."""
     warmup_steps: int = 1_000
     """World steps taken at random before the first update, a multiple of num_envs."""
     n_step: int = 3
@@ -70,6 +70,12 @@ def iteration_steps(config: Config) -> int:
 def num_iterations(config: Config, total_steps: int) -> int:
     """Iterations that fit into `total_steps` world steps after the warm-up."""
     return (total_steps - config.warmup_steps) // iteration_steps(config)
+
+
+def fill(config: Config, total_steps: int) -> Config:
+    """`config` with no more capacity than `total_steps` world steps can fill."""
+    rows = max(-(-total_steps // config.num_envs), config.num_steps, config.n_step)
+    return replace(config, capacity=min(config.capacity, rows * config.num_envs))
 
 
 def check(config: Config, total_steps: int) -> None:

@@ -1,11 +1,13 @@
 """The default that the study breaks is the one that a newcomer gets."""
 
+import dataclasses
+
 import jax
 import numpy as np
 
 from experiments import cartpole, default_recipe, members
 from jaxdqn import training
-from jaxdqn.config import Config
+from jaxdqn.config import Config, check, fill
 
 
 def test_it_trains_to_the_bit_as_cartpole_does():
@@ -14,13 +16,39 @@ def test_it_trains_to_the_bit_as_cartpole_does():
     steps = 400
     theirs = cartpole.make_trainer("dqn", Config(**numbers), members.make_agent("dqn"), steps)
     mine = default_recipe.make_trainer(default_recipe.default(steps, **numbers))
+    same(theirs, mine, num_iterations=20)
+
+
+def test_a_ring_larger_than_the_training_is_the_same_training():
+    """`fill` takes the memory of a short training only, and changes nothing else: to its last step."""
+    steps = 400
+    recipe = default_recipe.default(steps, warmup_steps=80, batch_size=16)
+    assert recipe.config.capacity == steps
+    larger = dataclasses.replace(recipe.config, capacity=4 * steps)
+    trainers = map(default_recipe.make_trainer, (recipe, recipe._replace(config=larger)))
+    same(*trainers, num_iterations=(steps - 80) // recipe.config.num_envs)
+
+
+def test_what_is_filled_is_a_ring_that_training_takes():
+    for steps in (16, 17, 50_000, 10**9):
+        for numbers in ({}, {"n_step": 9}, {"num_steps": 4}, {"num_envs": 3, "capacity": 60}):
+            config = Config(**{"warmup_steps": 12, "capacity": 1_200, "num_envs": 4} | numbers)
+            filled = fill(config, steps)
+            assert filled.capacity <= config.capacity
+            assert filled.capacity >= min(steps, config.capacity)
+            check(filled, max(steps, 64))
+
+
+def same(one, other, num_iterations):
+    """Whether both trainers end with the same parameters, to the bit."""
 
     def end(trainer):
         def train(key):
-            return training.run(trainer, trainer.init(key), num_iterations=20)[0].learner.params
+            state, _ = training.run(trainer, trainer.init(key), num_iterations)
+            return state.learner.params
 
         with jax.debug_key_reuse(False):
             return jax.tree.leaves(jax.jit(train)(jax.random.key(0)))
 
-    for x, y in zip(end(theirs), end(mine), strict=True):
+    for x, y in zip(end(one), end(other), strict=True):
         np.testing.assert_array_equal(x, y)

@@ -84,8 +84,8 @@ MISTAKES = [
     ),
     (["--seeds", 3, "--together", 0], "--together (0) must be at least 1."),
     (
-        ["--seeds", 40_000, "--config.capacity", 80_000_000, "--at-once", 20_000],
-        "--at-once (20000) must be at most ",
+        ["--seeds", 400, "--config.capacity", 80_000_000, "--steps", 80_000_000, "--at-once", 200],
+        "--at-once (200) must be at most ",
     ),
     (["--resume"], "--resume (True) needs --run-dir, the directory to go on in."),
 ]
