@@ -105,6 +105,12 @@ ARMS: dict[str, Arm] = {
         "same",
         with_agent(parts.on(error_loss=parts.huber(100.0))),
     ),
+    **ours(
+        "huber-plain",
+        "Huber loss, δ = 1, no LayerNorm",
+        "fewer",
+        with_agent(parts.on(error_loss=parts.huber(1.0), activation=jax.nn.relu)),
+    ),
     **ours("gamma", "γ 0.9", "fewer", gamma=0.9),
     **ours("width", "width 10-10", "fewer", with_agent(parts.on(parts.HIS_WIDTH))),
     **ours("n-step", "n-step 1", "fewer", n_step=1),
