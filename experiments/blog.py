@@ -22,8 +22,7 @@ import numpy as np
 
 from experiments.summary import SOLVED, solved
 from jaxdqn.config import ConfigError, check_at_least, require
-from jaxdqn.runs import cli
-from jaxdqn.runs.errors import RunError
+from jaxdqn.runs import cli, signals
 
 VersionName = Literal["blog", "failing"]
 LAST = 5
@@ -103,8 +102,8 @@ def train(name: VersionName, args: Args) -> Result:
     found = []
     with tqdm(total=args.seeds, desc=name, unit="seed") as bar:
         for group in groups:
+            signals.stop_if_requested("stopped between two groups of seeds; nothing was written.")
             found.append([np.asarray(x) for x in program(population.keys(group))])
-            stop_if_asked()
             bar.update(len(group))
     return Result(*map(np.concatenate, zip(*found, strict=True)))
 
@@ -118,16 +117,6 @@ def groups_of(seeds: Sequence[int], num_devices: int) -> Iterator[Sequence[int]]
     size = devices * max(n for n in range(1, MOST_AT_ONCE + 1) if each % n == 0)
     for start in range(0, len(seeds), size):
         yield seeds[start : start + size]
-
-
-def stop_if_asked() -> None:
-    """Raises `RunError` if a signal came: between two groups is the time to hear of it."""
-    from jaxdqn.runs.signals import stop_request
-
-    with stop_request() as stop:
-        if stop.requested:
-            message = "stopped between two groups of seeds; nothing was written."
-            raise RunError(message, 128 + stop.signal_number)
 
 
 def last_part(train_return: np.ndarray) -> np.ndarray:
@@ -182,6 +171,8 @@ def main(args: Args) -> None:
     """Trains, prints the table, writes both CSVs, draws the picture."""
     if args.quick:
         args = dataclasses.replace(args, seeds=4, episodes=150, eval_episodes=10)
+    if not args.versions:
+        raise ConfigError("versions", "", "must name blog, failing, or both.")
     for name in ("seeds", "episodes", "period", "eval_episodes"):
         check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
@@ -198,7 +189,7 @@ def main(args: Args) -> None:
     platform.configure(platform.cores())
     args.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    results = {name: train(name, args) for name in args.versions}
+    results = {name: train(name, args) for name in dict.fromkeys(args.versions)}
     seconds = time.perf_counter() - start
     steps = sum(int(result.world_steps.sum()) for result in results.values())
     title = f"{args.seeds} seeds; median, and from the 10 % to the 90 % quantile"

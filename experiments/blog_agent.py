@@ -92,7 +92,7 @@ class KerasInit(NamedTuple):
         return self.network.apply(params, obs)
 
 
-def keras_rmsprop(learning_rate: float | jax.Array) -> optax.GradientTransformation:
+def keras_rmsprop(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
     """`θ -= rate g / (√v + 1e-7)`, `v = 0.9 v + 0.1 g²`; Tieleman & Hinton (2012), lecture 6.5."""
     return optax.rmsprop(learning_rate, decay=0.9, eps=1e-7, eps_in_sqrt=False)
 

@@ -37,7 +37,8 @@ def solved(arm: Sequence[float], base: Sequence[float], mark: float = SOLVED) ->
     half = 1.96 * np.sqrt(plus + minus - (plus - minus) ** 2 / num) / num
     p = float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     difference = (gained - lost) / len(mine)
-    return Solved(gained, lost, Estimate(difference, float(middle - half), float(middle + half)), p)
+    low, high = max(middle - half, -1.0), min(middle + half, 1.0)
+    return Solved(gained, lost, Estimate(difference, float(low), float(high)), p)
 
 
 def mean_difference(

@@ -1,7 +1,7 @@
 """What goes on inside a network while it learns? Measured on the same states all through training.
 
-`look` at a training every so many episodes; `churn`, `collapses` and `aligned` then
-read the series that it leaves.
+`look` at a training every so many episodes; `churn` and `collapses` then read the series that
+it leaves.
 """
 
 from typing import Any, NamedTuple
@@ -167,14 +167,3 @@ def collapses(greedy: np.ndarray, solved: float = 475.0, lost: float = 250.0) ->
         found[:, p] = was_solved & (now < lost)
         was_solved = (was_solved | (now >= solved)) & ~found[:, p]
     return found
-
-
-def aligned(values: np.ndarray, events: np.ndarray, num_before: int) -> np.ndarray:
-    """`[num_events, num_before + 1]`: `values [S, P]` up to each of `events [S, P]` bool, the event last.
-
-    Not a number where training had not begun. With other `events`, looks that no
-    collapse follows, it makes the comparison without which no sign is a warning.
-    """
-    padded = np.pad(np.asarray(values, float), ((0, 0), (num_before, 0)), constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, num_before + 1, axis=1)
-    return windows[np.asarray(events)]

@@ -1,14 +1,14 @@
-"""What does the default reach, on seeds that nobody chose it by? Four budgets, and worlds it has not seen.
+"""What does the default reach, on seeds that nobody chose it by? Soon, late, and in worlds it has not seen.
 
     python experiments/record.py
-    python experiments/record.py --budgets 20k 12k --seeds 30
+    python experiments/record.py --budgets 15k 20k-eight --seed 1300
 
 Each seed is the one that `cartpole.py` trains with the same options, to the bit on a CPU;
 what counts is the greedy play of the last network. Goes on with the seeds that
 its CSV does not hold.
 """
 
-import csv
+import dataclasses
 import functools
 import time
 from collections.abc import Sequence
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+from experiments import rows
+from experiments.rows import Row
 from experiments.summary import SOLVED, line
-from jaxdqn.config import Config, check_at_least
+from jaxdqn.config import Config, ConfigError, check_at_least
 from jaxdqn.runs import cli
 
-BudgetName = Literal["50k", "20k", "12k", "500k"]
+BudgetName = Literal["50k", "20k", "12k", "500k", "15k", "20k-eight"]
 BUDGETS = get_args(BudgetName)
 CHUNK_STEPS, EVAL_EPISODES = 1_000, 100
 """As `cartpole.py` has them."""
@@ -45,8 +47,8 @@ class Budget(NamedTuple):
 class Args:
     """Trains the default on untouched seeds, plays its last networks, prints how many are solved."""
 
-    budgets: tuple[BudgetName, ...] = BUDGETS
-    """World steps of each seed; at 500k a third of the seeds are trained."""
+    budgets: tuple[BudgetName, ...] = ("50k", "20k", "12k", "500k")
+    """World steps of each seed. At 500k a third of the seeds; at 12k, 15k, 20k-eight eight updates an iteration."""
     seeds: int = 300
     """Seeds of each budget."""
     seed: int = 1_000
@@ -56,13 +58,15 @@ class Args:
 
 
 def budget(name: str) -> Budget:
-    """That called `name`: the default, and for the least one an update a step."""
-    many_updates = Config(n_step=2, num_updates=8, warmup_steps=504, target_period=16)
+    """That called `name`: the default, or as many updates as steps."""
+    eight = Config(n_step=2, num_updates=8, warmup_steps=504, target_period=16)
     return {
         "50k": Budget(50_000, Config(), elsewhere=True),
         "20k": Budget(20_000, Config()),
-        "12k": Budget(12_000, many_updates),
+        "12k": Budget(12_000, eight),
         "500k": Budget(500_000, Config(), share=3),
+        "15k": Budget(15_000, eight),
+        "20k-eight": Budget(20_000, eight),
     }[name]
 
 
@@ -89,7 +93,8 @@ def train(chosen: Budget, seeds: Sequence[int]):
         end, greedy = session.whole(key, trainer, evaluate, iterations, length)
         params = trainer.params(end.state)
         play = functools.partial(evaluation.evaluate, params=params, policy=policy)
-        keys = jax.random.split(jax.random.fold_in(key, 1), len(elsewhere) or 1)
+        # Evaluations have this key folded with their world steps, at least those of the warm-up.
+        keys = jax.random.split(jax.random.fold_in(end.evaluation_key, 0), len(worlds.WORLDS))
         played = zip(elsewhere.items(), keys, strict=False)
         return greedy, {name: play(k, env=env).mean() for (name, env), k in played}
 
@@ -97,7 +102,7 @@ def train(chosen: Budget, seeds: Sequence[int]):
     return jax.device_get(jax.jit(program)(population.keys(seeds)))
 
 
-def rows_of(name: str, seeds: Sequence[int]) -> list[dict[str, str]]:
+def rows_of(name: str, seeds: Sequence[int]) -> list[Row]:
     """Lines of the CSV of some seeds of a budget."""
     greedy, elsewhere = train(budget(name), seeds)
     played = {FINAL: greedy[:, -1], BEST: greedy.max(axis=1), **elsewhere}
@@ -108,35 +113,18 @@ def rows_of(name: str, seeds: Sequence[int]) -> list[dict[str, str]]:
     ]
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """Lines of the CSV, of which there may be none yet."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    """The whole CSV in the place of the one before, at once: it never holds half a line."""
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
-    part.replace(path)
-
-
-def values(rows: Sequence[dict[str, str]], name: str, world: str) -> list[float]:
+def values(found: Sequence[Row], name: str, world: str) -> list[float]:
     """Mean returns, one a seed."""
     wanted = (name, world)
-    return [float(row["mean_return"]) for row in rows if (row["budget"], row["world"]) == wanted]
+    return [float(row["mean_return"]) for row in found if (row["budget"], row["world"]) == wanted]
 
 
-def budget_line(rows: Sequence[dict[str, str]], name: str) -> dict[str, str]:
+def budget_line(found: Sequence[Row], name: str) -> Row:
     """A budget in the table."""
-    final, best = values(rows, name, FINAL), values(rows, name, BEST)
+    final, best = values(found, name, FINAL), values(found, name, BEST)
     lost = sum(b >= SOLVED > f for f, b in zip(final, best, strict=True))
     return {
+        "budget": name,
         "world steps": f"{budget(name).steps:,}",
         **line(final),
         "exactly 500": f"{sum(x == 500 for x in final)}",
@@ -145,12 +133,12 @@ def budget_line(rows: Sequence[dict[str, str]], name: str) -> dict[str, str]:
     }
 
 
-def world_line(rows: Sequence[dict[str, str]], world: str) -> dict[str, str]:
+def world_line(found: Sequence[Row], world: str) -> Row:
     """A world in the table: what the 50,000 steps are good for there."""
     from experiments.worlds import LONG, WORLDS
 
     mark = 0.95 * LONG if world == next(iter(WORLDS)) else SOLVED
-    cells = line(values(rows, "50k", world), mark)
+    cells = line(values(found, "50k", world), mark)
     reached = cells.pop(f"≥ {mark:g}")
     return {"world": world, "seeds that reach 95 % of the limit": reached, **cells}
 
@@ -159,29 +147,34 @@ def main(args: Args) -> None:
     """Trains what the CSV does not hold, then prints the tables."""
     check_at_least("seeds", args.seeds, 3)
     check_at_least("seed", args.seed, 0)
+    if not args.budgets:
+        raise ConfigError("budgets", "", f"must name some of {', '.join(BUDGETS)}.")
     from experiments import measure, worlds
-    from jaxdqn.runs import platform
+    from jaxdqn.runs import platform, signals
 
     platform.configure(platform.cores())
-    args.out.mkdir(parents=True, exist_ok=True)
+    rows.claim(args.out, {"default": dataclasses.asdict(Config())})
     path = args.out / "record.csv"
-    rows = read(path)
+    found = rows.read(path, FIELDS)
     for name in args.budgets:
         chosen, begun = budget(name), time.perf_counter()
-        done = {int(row["seed"]) for row in rows if row["budget"] == name}
+        done = {int(row["seed"]) for row in found if row["budget"] == name}
         wanted = range(args.seed, args.seed + args.seeds // chosen.share)
         missing = [seed for seed in wanted if seed not in done]
         for first in range(0, len(missing), GROUP):
-            rows += rows_of(name, missing[first : first + GROUP])
-            write(path, rows)
+            signals.stop_if_requested("the seeds that are done are kept, the same command goes on.")
+            found += rows_of(name, missing[first : first + GROUP])
+            rows.write(path, FIELDS, found)
         if missing:
             cli.say(f"{name}: {len(missing)} seeds in {time.perf_counter() - begun:.0f} s.")
-    there = [name for name in args.budgets if values(rows, name, FINAL)]
+    found = [row for row in found if int(row["seed"]) in range(args.seed, args.seed + args.seeds)]
     cli.say(
-        measure.table("Greedy return of the last network", [budget_line(rows, n) for n in there])
+        measure.table(
+            "Greedy return of the last network", [budget_line(found, n) for n in args.budgets]
+        )
     )
-    if "50k" in there:
-        lines = [world_line(rows, world) for world in worlds.WORLDS]
+    if "50k" in args.budgets:
+        lines = [world_line(found, world) for world in worlds.WORLDS]
         cli.say(measure.table("The same networks of 50,000 steps elsewhere", lines))
 
 

@@ -15,13 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdqn.config import ConfigError, check_at_least
-from jaxdqn.runs import cli
-from jaxdqn.runs.errors import RunError
+from jaxdqn.config import Config, ConfigError, check_at_least
+from jaxdqn.runs import cli, signals
 
 LEAST_STEPS = 2_500
 """The student begins to learn after 2,000."""
 LONG_BLOCKS = 20
+PLAN = ("steps", "episodes", "eval_episodes", "long_episodes")
+"""What must be the same for all rows in one folder."""
+KEPT = "stopped; the arms that are done are kept, the same command goes on."
+TABLES = """# The tables of the study
+
+What WOBBLE.md tells in words. An interval in brackets is one of 95 %; `p` is McNemar's; *expected* was committed before
+the runs, *found* is `same` where the difference's interval holds 0: nothing that so many seeds would show."""
 QUICK_ARMS = ("student", "repaired", "default")
 
 
@@ -48,7 +54,7 @@ class Args:
     out: Path = Path("runs/wobble")
     """Directory of the CSVs, of tables.md and of the figures."""
     quick: bool = False
-    """Three arms, few seeds, short: does it work?"""
+    """Three arms, few seeds, short, in a folder of its own: does it work?"""
 
 
 def train(name: str, seeds: Sequence[int], args: Args) -> tuple[list, list]:
@@ -70,6 +76,7 @@ def train(name: str, seeds: Sequence[int], args: Args) -> tuple[list, list]:
     seed_rows, look_rows = [], []
     with tqdm(total=len(seeds), desc=name, unit="seed", leave=False) as bar:
         for group in groups:
+            signals.stop_if_requested(KEPT)
             seen = jax.tree.map(np.asarray, program(population.keys(group)))
             for i, seed in enumerate(group):
                 parts = ("", "")
@@ -79,7 +86,6 @@ def train(name: str, seeds: Sequence[int], args: Args) -> tuple[list, list]:
                 seed_rows.append((name, seed, *end, *parts))
                 if seen.look is not None:
                     look_rows += looks(name, seed, jax.tree.map(lambda x, i=i: x[i], seen))
-            stop_if_asked()
             bar.update(len(group))
     return seed_rows, look_rows
 
@@ -111,21 +117,10 @@ def train_long(name: str, seeds: Sequence[int], args: Args) -> list:
     )
     program = jax.jit(population.each(member, population.layout(len(seeds))))
     means, greedy = (np.asarray(x) for x in program(population.keys(seeds)))
-    stop_if_asked()
     return [
         (name, seeds[i], period * (p + 1), float(means[i, p]), float(greedy[i, p]))
         for i, p in np.ndindex(*means.shape)
     ]
-
-
-def stop_if_asked() -> None:
-    """Raises `RunError` if a signal came: between two groups of seeds is the time to hear of it."""
-    from jaxdqn.runs.signals import stop_request
-
-    with stop_request() as stop:
-        if stop.requested:
-            message = "stopped; the arms that are done are kept, the same command goes on."
-            raise RunError(message, 128 + stop.signal_number)
 
 
 def check(args: Args) -> None:
@@ -135,7 +130,7 @@ def check(args: Args) -> None:
     check_at_least("seed", args.seed, 0)
     check_at_least("long_seeds", args.long_seeds, 0)
     check_at_least("steps", args.steps, LEAST_STEPS)
-    check_at_least("episodes", args.episodes, 10)
+    check_at_least("episodes", args.episodes, 100)
     check_at_least("long_episodes", args.long_episodes, LONG_BLOCKS)
     for name, divisor in (("episodes", 10), ("long_episodes", LONG_BLOCKS)):
         if getattr(args, name) % divisor:
@@ -145,12 +140,12 @@ def check(args: Args) -> None:
 def main(args: Args) -> None:
     """Trains what the CSVs do not hold; then the tables, then the figures."""
     if args.quick:
+        short = {"steps": 3_000, "episodes": 100, "eval_episodes": 10, "long_episodes": 40}
         args = dataclasses.replace(
-            args, arms=QUICK_ARMS, seeds=4, steps=3_000, episodes=100, eval_episodes=10
+            args, arms=QUICK_ARMS, seeds=4, long_seeds=2, out=args.out / "quick", **short
         )
-        args = dataclasses.replace(args, long_seeds=2, long_episodes=40)
     check(args)
-    from experiments import wobble_arms, wobble_store
+    from experiments import rows, wobble_arms, wobble_store
     from jaxdqn.runs import platform
 
     for name in args.arms:
@@ -158,11 +153,11 @@ def main(args: Args) -> None:
             rule = f"must be among {', '.join(wobble_arms.ARMS)}."
             raise ConfigError("arms", name, rule)
     platform.configure(platform.cores())
-    plan = ("steps", "episodes", "eval_episodes", "long_episodes")
-    wobble_store.claim(args.out, {name: getattr(args, name) for name in plan})
-    seeds = range(args.seed, args.seed + args.seeds)
+    plan = {name: getattr(args, name) for name in PLAN} | {"default": dataclasses.asdict(Config())}
+    changed = {name: arm.changed for name, arm in wobble_arms.ARMS.items()}
+    rows.claim(args.out, plan | {"arms": changed})
     for name in args.arms or wobble_arms.ARMS:
-        if left := wobble_store.missing(args.out, "seeds", name, seeds):
+        if left := wobble_store.missing(args.out, "seeds", name, seeds_of(args)):
             start = time.perf_counter()
             seed_rows, look_rows = train(name, left, args)
             # The seeds last: an arm is done when they are there.
@@ -170,27 +165,41 @@ def main(args: Args) -> None:
             wobble_store.append(args.out, "seeds", seed_rows)
             cli.say(f"{name}: {len(left)} seeds in {time.perf_counter() - start:.0f} s.")
     for name in wobble_arms.LONG:
-        long_seeds = range(args.seed, args.seed + args.long_seeds)
-        if left := wobble_store.missing(args.out, "long", name, long_seeds):
+        if left := wobble_store.missing(args.out, "long", name, long_seeds_of(args)):
+            signals.stop_if_requested(KEPT)
             start = time.perf_counter()
             wobble_store.append(args.out, "long", train_long(name, left, args))
             cli.say(f"{name}, long: {len(left)} seeds in {time.perf_counter() - start:.0f} s.")
-    report(args.out)
+    report(args)
 
 
-def report(folder: Path) -> None:
-    """Says what the CSVs hold; leaves it in tables.md and in the figures."""
+def seeds_of(args: Args) -> range:
+    """Of each arm."""
+    return range(args.seed, args.seed + args.seeds)
+
+
+def long_seeds_of(args: Args) -> range:
+    """Of each of the long trainings."""
+    return range(args.seed, args.seed + args.long_seeds)
+
+
+def report(args: Args) -> None:
+    """Says what the CSVs hold of the seeds asked for; leaves it in tables.md and in the figures."""
     from experiments import wobble_picture, wobble_store, wobble_tables
 
-    rows = {name: wobble_store.read(folder, name) for name in wobble_store.FILES}
+    wanted = {"seeds": seeds_of(args), "looks": seeds_of(args), "long": long_seeds_of(args)}
+    rows = {
+        name: [row for row in wobble_store.read(args.out, name) if int(row["seed"]) in seeds]
+        for name, seeds in wanted.items()
+    }
     text = [wobble_tables.arms_table(rows["seeds"])]
-    tables = ("seeds", "split"), ("looks", "signs"), ("long", "long")
+    tables = ("seeds", "split"), ("looks", "course"), ("looks", "signs"), ("long", "long")
     text += [
         getattr(wobble_tables, f"{table}_table")(rows[name]) for name, table in tables if rows[name]
     ]
-    (folder / "tables.md").write_text("\n".join(text).lstrip() + "\n")
+    (args.out / "tables.md").write_text("\n".join([TABLES, *text]) + "\n")
     cli.say("\n".join(text))
-    paths = wobble_picture.draw(folder, rows)
+    paths = wobble_picture.draw(args.out, rows)
     cli.say(f"\nLook at {', '.join(map(str, paths))}.")
 
 

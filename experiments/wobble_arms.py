@@ -35,6 +35,8 @@ class Arm(NamedTuple):
     """`() -> Choices`, or for the family `default` `(steps) -> Recipe`."""
     looked: bool = False
     """Whether its networks are looked into all through training."""
+    base: str = ""
+    """The arm that it is compared with, where that is not the family's."""
 
 
 def student(**changed: Any) -> Choices:
@@ -73,6 +75,7 @@ def ours(
     expected: Expected,
     change: Callable[[Recipe], Recipe] = lambda recipe: recipe,
     looked: bool = False,
+    base: str = "",
     **numbers: float,
 ) -> dict[str, Arm]:
     """An arm of our default: other `numbers` of its `Config`, then `change`."""
@@ -80,7 +83,7 @@ def ours(
     def make(steps: int) -> Recipe:
         return change(default(steps, **numbers))
 
-    return {f"default-{name}": Arm("default", changed, expected, make, looked)}
+    return {f"default-{name}": Arm("default", changed, expected, make, looked, base)}
 
 
 def with_agent(agent: Agent) -> Callable[[Recipe], Recipe]:
@@ -110,6 +113,7 @@ ARMS: dict[str, Arm] = {
         "Huber loss, δ = 1, no LayerNorm",
         "fewer",
         with_agent(parts.on(error_loss=parts.huber(1.0), activation=jax.nn.relu)),
+        base="default-huber",
     ),
     **ours("gamma", "γ 0.9", "fewer", gamma=0.9),
     **ours("width", "width 10-10", "fewer", with_agent(parts.on(parts.HIS_WIDTH))),
@@ -130,10 +134,10 @@ ARMS: dict[str, Arm] = {
     **his("optimizer", "Adam", "same", optimizer=lambda: parts.adam),
     **his("n-step", "n-step 3", "more", memory=lambda: replay.uniform(parts.HIS_REPLAY, 100, 3)),
     **his("limit", "time limit bootstraps", "same", env=lambda: envs.from_gymnax(ENV, 1)),
-    **his("decay", "learning-rate decay", "more", learning_rate=lambda: parts.decaying),
+    **his("decay", "learning-rate decay", "more", optimizer=lambda: parts.decaying),
     **mended("gamma", "γ 0.995", "more", gamma=lambda: 0.995),
     **mended("width", "width 64-64", "more", agent=lambda: make_agent(FEATURES)),
-    **mended("decay", "learning-rate decay", "more", learning_rate=lambda: parts.decaying),
+    **mended("decay", "learning-rate decay", "more", optimizer=lambda: parts.decaying),
     **mended(
         "epsilon", "ε falls to 0.02 in a fifth", "more", epsilon=lambda: parts.falling_epsilon
     ),
@@ -146,6 +150,7 @@ ARMS: dict[str, Arm] = {
         lambda r: r._replace(
             env=parts.small_rewards(r.env), agent=parts.on(error_loss=parts.huber(1.0))
         ),
+        base="default-small",
     ),
     **ours("small", "rewards × 0.01", "same", lambda r: r._replace(env=parts.small_rewards(r.env))),
     **ours("target", "target moved every 200 updates, not 8", "fewer", target_period=200),

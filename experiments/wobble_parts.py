@@ -16,13 +16,15 @@ from jaxdqn.envs import Env
 
 EPISODES = 500
 """As many as he trained for."""
+UPDATES = 28_000
+"""In 30,000 steps, of which 2,000 go before the first."""
 HIS_WIDTH, HIS_REPLAY = (10, 10), 10_000
 SMALL = 0.01
 """A reward, where the errors shall stay in the quadratic part of Huber's loss."""
 
 
 def falling_epsilon(episode: jax.Array) -> jax.Array:
-    """Our schedule, over his episodes: from 1 to 0.02 in their first fifth."""
+    """A schedule as many have it, over his episodes: from 1 to 0.02 in their first fifth."""
     return jnp.asarray(optax.linear_schedule(1.0, 0.02, EPISODES // 5)(episode))
 
 
@@ -74,6 +76,7 @@ def adam(rate: Any) -> optax.GradientTransformation:
     return optax.adam(rate, eps=1e-4)
 
 
-def decaying(episode: jax.Array) -> jax.Array:
-    """His rate, falling linearly to 0 over his episodes."""
-    return jnp.asarray(optax.linear_schedule(1e-3, 0.0, EPISODES)(episode))
+def decaying(rate: jax.Array) -> optax.GradientTransformation:
+    """His optimizer, its rate falling linearly to 0 over the updates that his steps leave him."""
+    del rate
+    return keras_rmsprop(optax.linear_schedule(1e-3, 0.0, UPDATES))

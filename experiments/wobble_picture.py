@@ -87,8 +87,9 @@ def arms(rows: Sequence[Row]) -> Figure | None:
     families = [f for f in FAMILIES if any(ARMS[name].family == f for name in names)]
     if not names:
         return None
-    groups = [[f, *(n for n in names if tables.base_of(n) == f and n != f)] for f in families]
-    groups = [[name for name in group if name in names] for group in groups]
+    groups = [
+        [f] * (f in names) + [n for n in names if ARMS[n].family == f and n != f] for f in families
+    ]
     figure = Figure(figsize=(8, 1.5 + 0.24 * sum(map(len, groups))), layout="constrained")
     heights = [max(len(group), 1) for group in groups]
     rows_of_axes = figure.subplots(

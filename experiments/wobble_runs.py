@@ -36,7 +36,7 @@ class Plan(NamedTuple):
     episodes: int = 500
     """The student's."""
     looks: int = 25
-    """Looks at ours; must divide the iterations left after what is over."""
+    """Looks at ours, if it is looked into; what does not divide is trained before the first."""
     look_period: int = 10
     """Episodes between two looks at the student; a multiple of `POLICY_PERIOD`."""
     eval_episodes: int = 100
@@ -88,22 +88,32 @@ def student_member(choices: Choices, plan: Plan, looked: bool) -> Member:
             train_key, choices, plan.episodes, POLICY_PERIOD, see, plan.steps
         )
         at = jnp.arange(stride - 1, num_policies, stride)
-        keys = jax.random.split(evaluation_key, len(at))
+        keys = evaluation_keys(evaluation_key, len(at))
         seen = jax.tree.map(lambda x: x[at], (params, looks))
         greedy_return = jax.lax.map(lambda x: jnp.mean(evaluate(*x)), (keys, seen[0]))
         last = last_policies(played.episode_return)
         again = variance.play_again(
             again_key,
             jax.tree.map(lambda x: x[last], params),
-            played.epsilon[POLICY_PERIOD * (last + 1) - 1],
+            played.epsilon[last_episode(last)],
             worlds,
             choices.agent,
             choices.draw,
         )
-        world_steps = played.world_steps[POLICY_PERIOD * (at + 1) - 1]
+        world_steps = played.world_steps[last_episode(at)]
         return Seen(world_steps, greedy_return, seen[1], again)
 
     return member
+
+
+def last_episode(policy: jax.Array) -> jax.Array:
+    """The last episode that the kept policy of this number has learnt from, both from 0."""
+    return POLICY_PERIOD * (policy + 1) - 1
+
+
+def evaluation_keys(key: jax.Array, num_looks: int) -> jax.Array:
+    """`[P]`, a key a look; the last is the same for any P: arms end with the same episodes, looked into or not."""
+    return jax.random.split(key, num_looks)[::-1]
 
 
 def last_policies(episode_return: jax.Array) -> jax.Array:
@@ -138,7 +148,7 @@ def default_member(recipe: Recipe, plan: Plan, looked: bool) -> Member:
         start = trainer.init(train_key)
         if first:
             start, _ = training.run(trainer, start, first)
-        return jax.lax.scan(advance, start, jax.random.split(evaluation_key, num_looks))[1]
+        return jax.lax.scan(advance, start, evaluation_keys(evaluation_key, num_looks))[1]
 
     return member
 

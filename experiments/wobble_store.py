@@ -1,14 +1,12 @@
-"""Where is kept what the study has found? Three CSVs, to which each arm is added when it is done."""
+"""Where is kept what the study of the wobble has found? Three CSVs, to which each arm is added when it is done."""
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxdqn.config import ConfigError
+from experiments import rows
+from experiments.rows import Row
 
-Row = dict[str, str]
 SEEDS = ("arm", "seed", "world_steps", "final_return", "dice", "policy")
 """A row a seed of an arm. Variances, of the student's agents alone: `variance.Split`."""
 LOOKS = (
@@ -29,42 +27,21 @@ LONG = ("arm", "seed", "episode", "train_return", "greedy_return")
 FILES = {"seeds": SEEDS, "looks": LOOKS, "long": LONG}
 
 
-def claim(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Makes the folder, or finds it made for the same `plan`: arms of two plans cannot be compared."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "plan.json"
-    if not path.exists():
-        path.write_text(json.dumps(plan, indent=1) + "\n")
-    kept = json.loads(path.read_text())
-    for name in plan:
-        if kept.get(name) != plan[name]:
-            rule = f"must be {kept.get(name)} as in {path}, or another --out be chosen."
-            raise ConfigError(name, plan[name], rule)
+KEYS = {"seeds": 2, "looks": 3, "long": 3}
+"""So many columns tell a row from others."""
 
 
 def read(folder: Path, name: str) -> list[Row]:
-    """All rows, each once: an arm that was cut short while it was written is written again."""
-    path = folder / f"{name}.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row.values()]
-    num_keys = 3 if name != "seeds" else 2
-    return list({tuple(row.values())[:num_keys]: row for row in rows}.values())
+    """All rows, each once: an arm that was stopped between two files is written again."""
+    found = rows.read(folder / f"{name}.csv", FILES[name])
+    return list({tuple(row.values())[: KEYS[name]]: row for row in found}.values())
 
 
-def append(folder: Path, name: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Adds rows; the header where there is none. A line that was cut short is ended first."""
-    path = folder / f"{name}.csv"
-    with path.open("a+", newline="") as file:
-        file.seek(0)
-        text = file.read()
-        writer = csv.writer(file, lineterminator="\n")
-        if not text:
-            writer.writerow(FILES[name])
-        elif not text.endswith("\n"):
-            file.write("\n")
-        writer.writerows([[_shown(x) for x in row] for row in rows])
+def append(folder: Path, name: str, new: Sequence[Sequence[Any]]) -> None:
+    """Adds rows, all of them or, if the process ends, none."""
+    fields = FILES[name]
+    shown = [dict(zip(fields, map(_shown, row), strict=True)) for row in new]
+    rows.write(folder / f"{name}.csv", fields, [*read(folder, name), *shown])
 
 
 def missing(folder: Path, name: str, arm: str, seeds: Sequence[int]) -> list[int]:

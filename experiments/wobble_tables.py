@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments import measure, paired, signs, summary, variance
+from experiments import measure, paired, probes, signs, summary, variance
 from experiments.summary import Estimate
 from experiments.wobble_arms import ARMS
 from experiments.wobble_store import LOOKS, Row
@@ -15,7 +15,7 @@ AHEAD = (5, 3, 2, 1, 0)
 
 def base_of(name: str) -> str:
     """The arm that `name` is compared with; its own name for a base."""
-    return ARMS[name].family
+    return ARMS[name].base or ARMS[name].family
 
 
 def final(rows: Sequence[Row], name: str) -> dict[int, float]:
@@ -45,7 +45,7 @@ def arms_table(rows: Sequence[Row]) -> str:
         arm, values = ARMS[name], list(final(rows, name).values())
         line = {
             "arm": name,
-            "changed": arm.changed,
+            "changed": arm.changed + (f" (against {ARMS[arm.base].changed})" if arm.base else ""),
             "solved at the end": summary.solved(values),
             "mean return": f"{np.mean(values):.0f}",
             **dict.fromkeys(("difference, points of 100", "gained, lost", "p"), "–"),
@@ -82,7 +82,8 @@ def split_table(rows: Sequence[Row]) -> str:
                 "of the policies' means": f"{np.sqrt(max(parts.policy.mean(), 0)):.0f}",
             }
         )
-    return measure.table("Variance of the return in the last fifth of training", lines)
+    title = "Variance of the return of policies of the last fifth of training, each played again"
+    return measure.table(title, lines) if lines else ""
 
 
 def split(rows: Sequence[Row], name: str) -> variance.Split | None:
@@ -124,30 +125,80 @@ def signs_table(rows: Sequence[Row]) -> str:
     return measure.table(title, lines)
 
 
+def course_table(rows: Sequence[Row]) -> str:
+    """What the looks saw early, halfway and at the last of each seed; and how restless the end is."""
+    lines = []
+    for name in there(rows):
+        found = series(rows, name)
+        greedy = found["greedy_return"]
+        last = np.array([np.flatnonzero(np.isfinite(row))[-1] for row in greedy])
+        tenth = np.maximum(last // 10, 1)  # Churn is between two looks.
+        seeds = np.arange(len(last))
+        collapsed = probes.collapses(greedy).any(axis=1)
+        steps = np.abs(np.diff(greedy, axis=1))
+        late = np.concatenate([row[4 * n // 5 : n] for row, n in zip(steps, last, strict=True)])
+        line = {
+            "arm": name,
+            "collapsed, of these solved at the end": f"{collapsed.sum()}, "
+            f"{np.sum(greedy[seeds, last][collapsed] >= summary.SOLVED)}",
+            "greedy return changes from look to look, last fifth": f"{np.nanmean(late):.1f}",
+        }
+        columns = {x: found[x] for x in ("value", "monte_carlo", "action_gap")}
+        shares = {x: 100 * found[x] for x in ("churn", "terminal_share")}
+        for column, values in (columns | shares).items():
+            at = (values[seeds, when] for when in (tenth, last // 2, last))
+            unit = ", %" if column in shares else ""
+            line[f"{column.replace('_', ' ')}{unit}"] = " → ".join(map(middle, at))
+        lines.append(line)
+    title = "After a tenth of the looks → half → at the end; median of the seeds (10 to 90 %)"
+    return measure.table(title, lines)
+
+
+def middle(values: np.ndarray) -> str:
+    """`12 (9.5 to 13)`."""
+    low, median, high = np.nanquantile(values, (0.1, 0.5, 0.9))
+    return f"{median:.3g} ({low:.3g} to {high:.3g})"
+
+
 def long_table(rows: Sequence[Row]) -> str:
-    """What becomes of the student's agents in very long trainings."""
-    lines, first = [], np.array([])
-    for name in dict.fromkeys(row["arm"] for row in rows):
+    """What becomes of the student's agents in very long trainings; compared with the first of them."""
+    lines, names = [], list(dict.fromkeys(row["arm"] for row in rows))
+    for name in names:
         mine = [row for row in rows if row["arm"] == name]
         episodes = sorted({int(row["episode"]) for row in mine})
-        train, greedy = (
-            np.array([[float(r[x]) for r in mine if int(r["episode"]) == e] for e in episodes])
-            for x in ("train_return", "greedy_return")
-        )
-        line: dict[str, str] = {"arm": name, "seeds": str(train.shape[1])}
+
+        def at(episode: int, column: str, name: str = name) -> dict[str, float]:
+            """Seed -> value."""
+            wanted = (name, str(episode))
+            return {
+                row["seed"]: float(row[column])
+                for row in rows
+                if (row["arm"], row["episode"]) == wanted
+            }
+
+        end = at(episodes[-1], "train_return")
+        line: dict[str, str] = {"arm": name, "seeds": str(len(end))}
         for i in sorted({0, len(episodes) // 2 - 1, len(episodes) - 1}):
-            line[f"training, to episode {episodes[i]:,}"] = f"{train[i].mean():.0f}"
-            line[f"greedy at {episodes[i]:,}"] = f"{greedy[i].mean():.0f}"
-        first = train[-1] if name == rows[0]["arm"] else first
-        against = paired.mean_difference(train[-1].tolist(), first.tolist())
+            for title, column in (
+                ("training, to episode", "train_return"),
+                ("greedy at", "greedy_return"),
+            ):
+                values = list(at(episodes[i], column).values())
+                line[f"{title} {episodes[i]:,}"] = f"{np.mean(values):.0f}"
+        first = at(episodes[-1], "train_return", names[0])
+        both = sorted(end.keys() & first.keys())
+        against = paired.mean_difference([end[x] for x in both], [first[x] for x in both])
         line["training at the end, less the first line's"] = interval(against)
-        line["solved at the end"] = summary.solved(greedy[-1].tolist())
-        line["highest mean of a block"] = f"{train.max():.0f}"
+        line["solved at the end"] = summary.solved(list(at(episodes[-1], "greedy_return").values()))
+        blocks = [np.mean(list(at(episode, "train_return").values())) for episode in episodes]
+        line["highest mean of a block"] = f"{max(blocks):.0f}"
         lines.append(line)
     return measure.table("Very long trainings", lines)
 
 
 def interval(estimate: Estimate, scale: float = 1.0) -> str:
     """`5 (-1 to 11)`."""
-    value, low, high = (scale * x for x in estimate)
-    return "–" if np.isnan(value) else f"{value:.0f} ({low:.0f} to {high:.0f})"
+    if np.isnan(estimate.value):
+        return "–"
+    value, low, high = (round(scale * x) for x in estimate)
+    return f"{value} ({low} to {high})"

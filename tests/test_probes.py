@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from worlds import chain, numbered
 
 from experiments import probes
@@ -106,11 +105,3 @@ def test_a_collapse_is_the_first_fall_after_a_solution():
     )
     rows, looks = np.nonzero(probes.collapses(greedy))
     assert rows.tolist() == [0, 0] and looks.tolist() == [3, 6]
-
-
-@pytest.mark.parametrize("num_before", [1, 2])
-def test_what_came_before_an_event_is_aligned_to_it(num_before):
-    values = np.array([[0, 1, 2, 3], [10, 11, 12, 13]])
-    events = np.array([[False, True, False, False], [False, False, False, True]])
-    expected = np.array([[np.nan, 0, 1], [11, 12, 13]])[:, -num_before - 1 :]
-    np.testing.assert_array_equal(probes.aligned(values, events, num_before), expected)

@@ -86,7 +86,7 @@ def test_its_seeds_are_those_of_cartpole_to_the_bit(tmp_path, monkeypatch, capsy
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         record.main(args)
         said = capsys.readouterr().out
-        rows = record.read(tmp_path / "record.csv")
+        rows = record.rows.read(tmp_path / "record.csv", record.FIELDS)
         record.main(args)
     # Nothing is trained twice.
     assert said.startswith("50k: 3 seeds in ") and not capsys.readouterr().out.startswith("50k")

@@ -11,8 +11,9 @@ import pytest
 from experiments import (
     blog_agent,
     episodes,
+    probes,
+    rows,
     wobble,
-    wobble_arms,
     wobble_parts,
     wobble_runs,
     wobble_store,
@@ -21,28 +22,7 @@ from experiments import (
 from experiments.default_recipe import default
 from jaxdqn.config import ConfigError
 from jaxdqn.runs import cli
-
-
-def test_an_arm_of_the_student_differs_from_him_in_one_field():
-    his = blog_agent.blog()
-    for name, arm in wobble_arms.ARMS.items():
-        if arm.family == "default" or name == "student":
-            continue
-        made = arm.make()
-        # Functions made anew are another object: of those only what is plainly a choice is compared.
-        plain = ("gamma", "learning_starts", "num_updates", "draw", "optimizer")
-        changed = {field for field in plain if getattr(made, field) != getattr(his, field)}
-        changed -= {"draw"} if arm.family == "repaired" else set()
-        assert len(changed) <= 1, name
-
-
-def test_an_arm_of_ours_differs_from_the_default_in_one_number():
-    numbers = default(30_000).config
-    for name, arm in wobble_arms.ARMS.items():
-        if arm.family == "default":
-            made = arm.make(30_000).config
-            changed = [f for f in vars(numbers) if getattr(made, f) != getattr(numbers, f)]
-            assert len(changed) <= 1, name
+from jaxdqn.runs.errors import DAMAGED, RunError
 
 
 def test_the_normal_draw_is_a_probability_of_its_own():
@@ -64,15 +44,42 @@ def test_the_policies_played_again_are_those_of_the_last_fifth_that_was_trained(
     np.testing.assert_array_equal(found, np.arange(81, 100, 2))
 
 
-def test_a_seed_that_is_there_is_not_missing_and_a_cut_line_does_not_count(tmp_path):
+def test_a_seed_that_is_there_is_not_missing_and_is_kept_once(tmp_path):
     wobble_store.append(tmp_path, "seeds", [("student", 5, 100, 9.5, 1.0, 2.0)])
-    with (tmp_path / "seeds.csv").open("a") as file:
-        file.write("student,6,1")
     assert wobble_store.missing(tmp_path, "seeds", "student", [5, 6]) == [6]
     wobble_store.append(tmp_path, "seeds", [("student", 6, 100, 10.5, 1.0, 2.0)] * 2)
-    rows = wobble_store.read(tmp_path, "seeds")
-    assert [row["final_return"] for row in rows] == ["9.5", "10.5"]
+    kept = wobble_store.read(tmp_path, "seeds")
+    assert [row["final_return"] for row in kept] == ["9.5", "10.5"]
     assert wobble_store.missing(tmp_path, "seeds", "default", [5]) == [5]
+
+
+def test_rows_are_written_all_or_none(tmp_path, monkeypatch):
+    wobble_store.append(tmp_path, "seeds", [("student", 5, 100, 9.5, 1.0, 2.0)])
+    before = (tmp_path / "seeds.csv").read_text()
+
+    def die(*args):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr(rows.os, "replace", die)
+        wobble_store.append(tmp_path, "seeds", [("student", 6, 100, 9.5, 1.0, 2.0)])
+    assert (tmp_path / "seeds.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"arm,seed\n", b"\xff\xfe", b"arm,seed,world_steps,final_return,dice,policy\na,1\n"],
+)
+def test_a_damaged_file_is_one_line_that_names_it(tmp_path, damage):
+    (tmp_path / "seeds.csv").write_bytes(damage)
+    with pytest.raises(
+        RunError, match=r"seeds.csv is damaged: its lines must hold arm, seed,"
+    ) as stop:
+        wobble_store.read(tmp_path, "seeds")
+    assert stop.value.exit_code == DAMAGED
+    (tmp_path / "plan.json").write_bytes(damage)
+    with pytest.raises(RunError, match=r"plan.json is damaged"):
+        rows.claim(tmp_path, {"steps": 1})
 
 
 def test_an_arm_is_compared_over_the_seeds_that_both_have():
@@ -86,11 +93,70 @@ def test_an_arm_is_compared_over_the_seeds_that_both_have():
     assert wobble_tables.pairs(rows, "default") is None
 
 
+def test_an_arm_may_have_a_base_of_its_own():
+    assert wobble_tables.base_of("default-huber-plain") == "default-huber"
+    assert (
+        wobble_tables.base_of("repaired") == "student"
+        and wobble_tables.base_of("default") == "default"
+    )
+
+
 def test_another_plan_in_the_same_folder_is_refused(tmp_path):
-    wobble_store.claim(tmp_path, {"steps": 30_000})
-    wobble_store.claim(tmp_path, {"steps": 30_000})
-    with pytest.raises(ConfigError, match="must be 30000 as in"):
-        wobble_store.claim(tmp_path, {"steps": 50_000})
+    rows.claim(tmp_path, {"steps": 30_000, "shape": (1, 2)})
+    rows.claim(tmp_path, {"steps": 30_000, "shape": (1, 2)})
+    with pytest.raises(ConfigError, match="holds rows of another steps; choose another --out"):
+        rows.claim(tmp_path, {"steps": 50_000})
+
+
+def test_the_split_tells_the_columns_apart():
+    made = [
+        {"arm": "student", "seed": str(seed), "final_return": "1", "dice": "90", "policy": "10"}
+        for seed in range(3)
+    ]
+    line = wobble_tables.split_table(made).splitlines()[-1]
+    # Of 100 in all 90 are dice; √90 and √10.
+    assert "| 90 (90 to 90) | 9 | 3 |" in line
+    assert wobble_tables.split_table([made[0] | {"arm": "default", "dice": ""}]) == ""
+
+
+def test_long_trainings_are_compared_seed_by_seed_whatever_their_order():
+    made = [
+        {
+            "arm": arm,
+            "seed": str(seed),
+            "episode": str(episode),
+            "train_return": str(10 * seed + episode + (5 if arm == "failing" else 0)),
+            "greedy_return": str(470 + seed),
+        }
+        for arm, seeds in (("student", (1, 9, 5)), ("failing", (9, 5)))
+        for seed in seeds
+        for episode in (1, 2)
+    ]
+    lines = wobble_tables.long_table(made).splitlines()
+    assert "| 5 (5 to 5) |" in lines[-1] and "| 0 (0 to 0) |" in lines[-2]
+    # Seeds 5 and 9 are at 475 and 479; seed 1 is not.
+    assert "2 of 3" in lines[-2] and "2 of 2" in lines[-1]
+
+
+def test_a_look_knows_the_churn_since_the_look_before():
+    actions = np.array([[0, 0], [0, 1], [1, 1], [1, 1]])
+    look = probes.Look(*(np.arange(4.0),) * 3, actions, np.arange(4.0))
+    # The last look came after the steps had ended: it saw nothing new.
+    seen = wobble_runs.Seen(np.array([10, 20, 30, 30]), np.arange(4.0), look, None)
+    found = [dict(zip(wobble_store.LOOKS, row, strict=True)) for row in wobble.looks("x", 7, seen)]
+    assert [row["look"] for row in found] == [0, 1, 2]
+    np.testing.assert_array_equal([row["churn"] for row in found], [np.nan, 0.5, 0.5])
+    assert [row["terminal_share"] for row in found] == [0, 1, 2]
+
+
+def test_a_policy_is_kept_after_every_second_episode():
+    assert [wobble_runs.last_episode(policy) for policy in (0, 1, 249)] == [1, 3, 499]
+
+
+def test_the_end_is_evaluated_alike_however_often_one_looked():
+    keys = [jax.random.key_data(wobble_runs.evaluation_keys(jax.random.key(3), n)) for n in (1, 25)]
+    np.testing.assert_array_equal(keys[0][-1], keys[1][-1])
+    assert len(np.unique(keys[1], axis=0)) == 25
 
 
 def test_looks_do_not_change_what_is_learnt():
@@ -112,7 +178,7 @@ def episodes_choices() -> episodes.Choices:
     [
         (["--seeds", "0"], "--seeds (0) must be at least 1."),
         (["--steps", "100"], "--steps (100) must be at least 2500."),
-        (["--episodes", "55"], "--episodes (55) must be a multiple of 10."),
+        (["--episodes", "55"], "--episodes (55) must be at least 100."),
         (["--long-episodes", "50"], "--long-episodes (50) must be a multiple of 20."),
         (["--long-seeds", "-1"], "--long-seeds (-1) must be at least 0."),
         (["--arms", "student", "teacher"], "--arms (teacher) must be among student, repaired,"),
@@ -137,7 +203,40 @@ def test_from_the_command_to_the_figures_and_no_arm_twice(tmp_path, capsys):
         wobble.main(args)
     second = capsys.readouterr().out
     assert first.startswith("student: 4 seeds in ") and second.lstrip().startswith("Greedy return")
-    assert len(list(csv.DictReader((tmp_path / "seeds.csv").open()))) == 12
+    assert len(list(csv.DictReader((tmp_path / "quick" / "seeds.csv").open()))) == 12
     for name in ("split", "arms", "long"):
-        assert (tmp_path / f"wobble_{name}.png").stat().st_size < 100_000
-    assert "| repaired | the uniform draw |" in (tmp_path / "tables.md").read_text()
+        assert (tmp_path / "quick" / f"wobble_{name}.png").stat().st_size < 100_000
+    assert "| repaired | the uniform draw |" in (tmp_path / "quick" / "tables.md").read_text()
+
+
+def test_the_course_is_read_at_a_tenth_a_half_and_the_last_look_of_each_seed():
+    # Eleven looks; the second seed's training ended after nine. It collapses and does not come back.
+    greedy = {1: [500.0] * 11, 2: [9, 9, 9, 9, 480, 100, 100, 100, 110]}
+    rows = [
+        {
+            "arm": "default",
+            "seed": str(seed),
+            "look": str(look),
+            "world_steps": str(1_000 * look),
+            "greedy_return": str(value),
+            "action_gap": str(look),
+            "value": str(100 * seed),
+            "monte_carlo": "7",
+            "churn": "nan" if look == 0 else "0.5",
+            "terminal_share": "0.25",
+        }
+        for seed, returns in greedy.items()
+        for look, value in enumerate(returns)
+    ]
+    header, line = (
+        [cell.strip() for cell in text.strip("|").split("|")]
+        for text in wobble_tables.course_table(rows).splitlines()[3:6:2]
+    )
+    cells = dict(zip(header, line, strict=True))
+    assert cells["collapsed, of these solved at the end"] == "1, 0"
+    # Of the first seed's ten changes the last two, of the second's eight the last two: 0, 0, 0, 10.
+    assert cells["greedy return changes from look to look, last fifth"] == "2.5"
+    # Looks 1 of either; 5 and 4; 10 and 8.
+    medians = [part.split(" (")[0] for part in cells["action gap"].split(" → ")]
+    assert medians == ["1", "4.5", "9"]
+    assert cells["churn, %"].startswith("50 (50 to 50) → ") and cells["value"].startswith("150 (")

@@ -48,12 +48,12 @@ def stop_request() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def stop_if_requested() -> None:
-    """Raises `RunError` if a signal came in the block around, before there was anything to save."""
+def stop_if_requested(then: str = "stopped before training began.") -> None:
+    """Raises `RunError` if a signal came in the block around, at a time when nothing has to be saved."""
     request = _current()
     if request is not None and request.requested:
         name = signal.Signals(request.signal_number).name
-        raise RunError(f"{name}: stopped before training began.", 128 + request.signal_number)
+        raise RunError(f"{name}: {then}", 128 + request.signal_number)
 
 
 def _current() -> StopRequest | None:
