@@ -19,7 +19,7 @@ from worlds import chain
 from jaxdqn import agents, evaluation, networks, policies, population
 from jaxdqn.config import ConfigError
 from jaxdqn.population import Members
-from jaxdqn.runs import checkpoint, logs, loop, policy_file
+from jaxdqn.runs import checkpoint, logs, loop, plots, policy_file
 from jaxdqn.runs.errors import DAMAGED, DIVERGED, Interrupted, RunError
 from jaxdqn.session import Report
 from jaxdqn.training import Metrics
@@ -324,3 +324,9 @@ def test_one_that_is_lost_does_not_stop_the_others(whole, tmp_path):
     assert result.diverged == [None, 240] and result.settings == {"lost": [0.0, 1.0]}
     assert [row["loss"][0] for row in rows(tmp_path)] == [row["loss"][0] for row in rows(whole[0])]
     assert [row["loss"][1] is None for row in rows(tmp_path)] == [False, True, True]
+
+
+def test_a_run_in_which_no_episode_ended_has_a_picture_too(tmp_path):
+    row = {"world_steps": 16, "train_return": [None], "greedy_return": [9.5]}
+    plots.curve(tmp_path / "curve.png", [row])
+    assert (tmp_path / "curve.png").stat().st_size > 1_000

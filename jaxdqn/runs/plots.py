@@ -26,6 +26,8 @@ def curve(path: Path, rows: Sequence[Row]) -> None:
     for name, label, color, width in LINES:
         values = np.array([row[name] for row in rows], float)
         present = ~np.all(np.isnan(values), axis=1)
+        if not present.any():
+            continue
         low, middle, high = np.nanquantile(values[present], (0.1, 0.5, 0.9), axis=1)
         if values.shape[1] > 1:
             label = f"{label}; median and 10–90 % of {values.shape[1]} seeds"
