@@ -126,6 +126,7 @@ def families():
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in wobble_arms.ARMS if name not in ("student", "default")]
 )
