@@ -29,7 +29,7 @@ CARTPOLE = (
     *(sys.executable, str(Path(__file__).parent / "cartpole.py"), "--quiet"),
     *("--steps", "40000", "--chunk-steps", "200", "--save-period", "1", "--eval-episodes", "8"),
 )
-"""A short training that saves after each of its two hundred chunks."""
+"""A short training that saves after each of its 195 chunks."""
 TRIES = 5
 """To be in time, on a machine that may be busy."""
 PATIENCE = 300.0

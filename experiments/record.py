@@ -76,6 +76,7 @@ def train(chosen: Budget, seeds: Sequence[int]):
 
     from experiments import cartpole, members, worlds
     from jaxdqn import evaluation, policies, population, session
+    from jaxdqn.runs import platform
 
     agent = members.make_agent("dqn")
     trainer = cartpole.make_trainer("dqn", chosen.config, agent, chosen.steps)
@@ -99,7 +100,8 @@ def train(chosen: Budget, seeds: Sequence[int]):
         return greedy, {name: play(k, env=env).mean() for (name, env), k in played}
 
     program = population.each(member, population.layout(len(seeds)))
-    return jax.device_get(jax.jit(program)(population.keys(seeds)))
+    compiled = jax.jit(program, compiler_options=platform.compiler_options())
+    return jax.device_get(compiled(population.keys(seeds)))
 
 
 def rows_of(name: str, seeds: Sequence[int]) -> list[Row]:
