@@ -18,11 +18,13 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from experiments import cartpole, members, settings, summary
-from experiments.measure import table
-from experiments.settings import Setting
+from experiments.benchmark.measure import table
+from experiments.results import estimates
+from experiments.sweeps import grid
+from experiments.sweeps.grid import Setting
 from jaxdqn.config import Config, ConfigError, check, check_at_least, floats
-from jaxdqn.runs import cli, hardware
+from jaxdqn.recipes import classic
+from jaxdqn.runs import cli, experiment, hardware
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
 
@@ -50,18 +52,18 @@ class Args:
     """The first of all; no two members share one."""
     paired: bool = False
     """Give every setting the same seeds."""
-    at_once: int | None = None
+    max_parallel: int | None = None
     """Members trained together, if not all; the others wait."""
     steps: int = 50_000
     """World steps of each member, warm-up included: at most this many."""
-    agent: members.AgentName = "dqn"
+    agent: classic.AgentName = "dqn"
     """What is learnt: see jaxdqn/agents/."""
     config: Config = field(default_factory=Config)
-    chunk_steps: int = 5_000
+    eval_interval: int = 5_000
     """World steps between two evaluations."""
     eval_episodes: int = 100
     """Episodes in an evaluation, greedy."""
-    save_period: int = 2
+    checkpoint_interval: int = 2
     """Evaluations between two checkpoints."""
     run_dir: Path | None = None
     """Directory of the sweep; by default a new one under runs/sweep/."""
@@ -83,15 +85,15 @@ class Part:
 
 
 def parts_of(args: Args, chosen: Sequence[Setting]) -> list[Part]:
-    """All settings on all seeds: by their integers, and at most `at_once` in one part."""
+    """All settings on all seeds: by their integers, and at most `max_parallel` in one part."""
     parts = []
-    for integers, indices in settings.group(chosen):
+    for integers, indices in grid.group(chosen):
         pairs = [
             (args.seed + k + (0 if args.paired else index * args.seeds), chosen[index])
             for index in indices
             for k in range(args.seeds)
         ]
-        size = args.at_once or len(pairs)
+        size = args.max_parallel or len(pairs)
         for first in range(0, len(pairs), size):
             seeds, own = zip(*pairs[first : first + size], strict=True)
             parts.append(Part(integers, list(seeds), list(own)))
@@ -107,7 +109,7 @@ def check_settings(args: Args, chosen: Sequence[Setting]) -> None:
         return ConfigError("sweep" if words[name] in args.sweep else "draw", words[name], rule)
 
     for name in words:
-        if name in members.unread(args.agent):
+        if name in classic.unread(args.agent):
             raise refuse(name, f"is a number that {args.agent} does not read.")
     for setting in chosen:
         try:
@@ -124,38 +126,38 @@ class Training:
     """One part, ready to be trained in a directory."""
 
     def __init__(self, args: Args, part: Part) -> None:
-        from jaxdqn import session
-        from jaxdqn.population import Members
         from jaxdqn.runs import loop
+        from jaxdqn.training import session
+        from jaxdqn.training.population import Population
 
         config = dataclasses.replace(args.config, **part.integers)
-        agent = members.make_agent(args.agent)
+        agent = classic.make_agent(args.agent)
         self.args, self.part = args, part
-        self.evaluate = cartpole.make_evaluate(agent, args.eval_episodes)
+        self.evaluate = experiment.make_evaluate(agent, args.eval_episodes)
         self.layout = hardware.layout(args.hardware, len(part.seeds))
         own = [floats(dataclasses.replace(config, **setting)) for setting in part.settings]
-        everyone = Members(part.seeds, {name: [x[name] for x in own] for name in own[0]})
+        everyone = Population(part.seeds, {name: [x[name] for x in own] for name in own[0]})
 
         def trainer(values: Any):
             mine = dataclasses.replace(config, **values)
             shards = self.layout.data_shards
-            return cartpole.make_trainer(args.agent, mine, agent, args.steps, shards)
+            return experiment.make_trainer(args.agent, mine, agent, args.steps, shards)
 
         self.trainer, first = trainer, trainer(everyone.one(0))
         self.plan = loop.Plan(
             everyone,
             args.steps,
-            first.warmup_steps,
+            first.learning_starts,
             first.iteration_steps,
-            args.chunk_steps,
-            args.save_period,
+            args.eval_interval,
+            args.checkpoint_interval,
         )
         loop.check(self.plan)
         self.lines = hardware.plan(
             everyone,
             self.layout,
             lambda key, values: session.init(key, trainer(values)),
-            option="at_once",
+            option="max_parallel",
         )
 
     def run(self, run_dir: Path, quiet: bool) -> list[dict[str, Any]]:
@@ -163,9 +165,9 @@ class Training:
         from jaxdqn.runs import directory, logs, loop, processes
 
         run_dir.mkdir(parents=True, exist_ok=True)
-        finished = (run_dir / "result.json").exists()
+        done = (run_dir / "result.json").exists()
         # Of several processes one may have died before it wrote: then all finish once more.
-        if not all(processes.gather(np.array([finished]))):
+        if not all(processes.gather(np.array([done]))):
             inputs = self.trainer, self.evaluate, self.plan, self.layout, run_dir
             try:
                 loop.train(*inputs, resume=True, quiet=quiet)
@@ -175,13 +177,13 @@ class Training:
                 # All of them are lost: that, too, is a result, and others may follow.
                 directory.write_json(run_dir / "result.json", {"diverged": str(error)})
         rows = logs.read(run_dir, len(self.part.seeds))
-        steps = [row["world_steps"] for row in rows]
+        steps = [row["env_steps"] for row in rows]
         lost = logs.diverged(rows)
         found = []
         for k, (seed, setting) in enumerate(zip(self.part.seeds, self.part.settings, strict=True)):
-            returns = [row["greedy_return"][k] for row in rows]
+            returns = [row["eval_return"][k] for row in rows]
             solved = [
-                at for at, value in zip(steps, returns, strict=True) if value >= summary.SOLVED
+                at for at, value in zip(steps, returns, strict=True) if value >= classic.SOLVED
             ]
             outcome = {
                 "seed": seed,
@@ -205,16 +207,16 @@ def ranking(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[s
 
     def merit(setting: tuple[Any, ...]) -> tuple[float, float]:
         mine = returns[setting]
-        return summary.solve_rate(mine).value, sum(mine) / len(mine)
+        return estimates.solve_rate(mine).value, sum(mine) / len(mine)
 
     shown = {
-        name: dict(zip(values, settings.labels(values), strict=True))
+        name: dict(zip(values, grid.labels(values), strict=True))
         for name, column in zip(names, zip(*returns, strict=True), strict=True)
         for values in [np.unique(column)]
     }
     return [
         {name: shown[name][value] for name, value in zip(names, setting, strict=True)}
-        | summary.line(returns[setting])
+        | estimates.line(returns[setting])
         | {"diverged": lost[setting]}
         for setting in sorted(returns, key=merit, reverse=True)
     ]
@@ -233,19 +235,19 @@ def write_results(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def choices(args: Args) -> dict[str, Any]:
     """What makes a sweep this sweep."""
-    chosen = dataclasses.asdict(args) | members.CHOICES
+    chosen = dataclasses.asdict(args) | classic.CONSTANTS
     for name in ("run_dir", "resume", "quiet", "hardware"):
         del chosen[name]
-    return chosen | hardware.shares(args.hardware)
+    return chosen | hardware.shards(args.hardware)
 
 
 def main(args: Args) -> None:
     """Trains all parts, one after another, and says which settings did best."""
-    for name in ("seeds", "eval_episodes", "chunk_steps", "save_period", "at_once"):
+    for name in ("seeds", "eval_episodes", "eval_interval", "checkpoint_interval", "max_parallel"):
         if getattr(args, name) is not None:
             check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
-    chosen = settings.parse(args.sweep, args.draw, args.num_draws, args.draw_seed)
+    chosen = grid.parse(args.sweep, args.draw, args.num_draws, args.draw_seed)
     if args.seeds * len(chosen) > MOST_MEMBERS:
         rule = f"times the settings ({len(chosen)}) must be at most {MOST_MEMBERS:,} members."
         raise ConfigError("seeds", args.seeds, rule)
@@ -257,13 +259,13 @@ def main(args: Args) -> None:
     check_settings(args, chosen)
     parts = parts_of(args, chosen)
     hardware.start(args.hardware, *(len(part.seeds) for part in parts))
-    from experiments.sweep_picture import draw
+    from experiments.sweeps.picture import draw
     from jaxdqn.runs import directory, processes
 
     trainings = [Training(args, part) for part in parts]
     run_dir, asked = processes.own_directory(args.run_dir), choices(args)
     processes.require_same(asked)
-    run_dir = directory.claim(run_dir, Path("runs/sweep"), asked, args.resume)
+    run_dir = directory.create(run_dir, Path("runs/sweep"), asked, args.resume)
     quiet = args.quiet or processes.index() > 0
     say = (lambda line: None) if quiet else cli.say
     say(f"Sweep: {len(chosen)} settings on {args.seeds} seeds each, {len(parts)} parts.")

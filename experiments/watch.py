@@ -61,15 +61,15 @@ def main(args: Args) -> None:
     import jax
     import numpy as np
 
-    from experiments import members
     from jaxdqn import envs, evaluation, policies
+    from jaxdqn.recipes import classic
     from jaxdqn.runs import directory, policy_file, render
 
     choices = directory.read_config(args.run_dir)["choices"]
-    if choices.get("agent") not in members.AGENTS:
+    if choices.get("agent") not in classic.AGENTS:
         raise RunError(f"{args.run_dir / 'config.json'} is not that of cartpole.py.", DAMAGED)
     env = envs.from_gymnax(choices["env"], args.episodes)
-    agent = members.make_agent(
+    agent = classic.make_agent(
         choices["agent"], env.num_actions, choices["features"], tuple(choices["obs_scale"])
     )
     init_key, reset_key, play_key, film_key = jax.random.split(jax.random.key(args.seed), 4)

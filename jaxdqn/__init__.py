@@ -1,5 +1,36 @@
-"""Deep Q-learning as pure functions. Import the modules: `from jaxdqn import agents, envs, training`.
+"""Deep Q-learning as pure JAX functions.
 
-Nothing is imported here, so that `--help` and the pure modules never pay for
-what they do not use (gymnax alone costs seconds).
+`from jaxdqn import agents, envs, networks, replay, training` gives the parts of a training
+program; `jaxdqn.runs` adds everything with side effects. See `jaxdqn/README.md`.
 """
+
+from jaxdqn import (
+    agents,
+    distributions,
+    envs,
+    evaluation,
+    networks,
+    policies,
+    replay,
+    returns,
+    targets,
+    training,
+)
+from jaxdqn.config import Config, ConfigError
+from jaxdqn.transition import Transition
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Transition",
+    "agents",
+    "distributions",
+    "envs",
+    "evaluation",
+    "networks",
+    "policies",
+    "replay",
+    "returns",
+    "targets",
+    "training",
+]

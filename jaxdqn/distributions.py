@@ -1,4 +1,4 @@
-"""How far is one distribution of returns from another? Histograms and quantiles, batches `[B]`."""
+"""Distributions of returns as histograms and quantiles, and the losses between them, for batches `[B]`."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,10 @@ from jaxdqn.config import ConfigError
 
 
 def support(v_min: float, v_max: float, num_atoms: int) -> jax.Array:
-    """`num_atoms >= 2` values `[Z]`, evenly from `v_min` to `v_max`; raises `ConfigError`."""
+    """`num_atoms` evenly spaced values `[Z]` from `v_min` to `v_max`.
+
+    Raises `ConfigError` if `num_atoms` is below 2 or `v_min` is not below `v_max`.
+    """
     if num_atoms < 2:
         raise ConfigError("num_atoms", num_atoms, "must be at least 2.")
     if not v_min < v_max:
@@ -17,25 +20,25 @@ def support(v_min: float, v_max: float, num_atoms: int) -> jax.Array:
 
 
 def project(atoms: jax.Array, probabilities: jax.Array, support: jax.Array) -> jax.Array:
-    """Moves masses `probabilities [B, Z]` at `atoms [B, Z]` onto `support [Z]`.
+    """Projects masses `probabilities [B, Z]` at `atoms [B, Z]` onto `support [Z]`.
 
-    Each goes to its two neighbours, nearer ones taking more, so that mass is kept, and
-    the mean too inside the support; outside, it goes to the end.
-    Bellemare et al. (2017), arXiv:1707.06887, eq. 7.
+    Each mass is split between the two nearest atoms of the support by linear interpolation, which
+    preserves the total mass, and inside the support the mean. Atoms beyond the support are moved
+    to its nearest end. Bellemare et al. (2017), arXiv:1707.06887, eq. 7.
     """
     spacing = support[1] - support[0]
     atoms = jnp.clip(atoms, support[0], support[-1])
-    # Share of atom j that belongs to support i: a triangle of one spacing to either side.
+    # Weight of atom j at support value i: a triangle that falls to 0 at the neighbours of i.
     distance = jnp.abs(atoms[:, None, :] - support[None, :, None]) / spacing
     return jnp.einsum("bij,bj->bi", jnp.clip(1.0 - distance, 0.0, 1.0), probabilities)
 
 
 def gaussian_histogram(value: jax.Array, support: jax.Array, sigma: float | jax.Array) -> jax.Array:
-    """Masses `[B, Z]`, in bins centred on `support [Z]`, of normals at `value [B]`.
+    """Masses `[B, Z]` of normal distributions with means `value [B]` in bins centred on `support [Z]`.
 
-    A normal is cut at the outer edges of the bins and what is left adds up to one;
-    a value beyond the support counts as its end. `sigma` → 0 puts all into one bin, or
-    halves on an edge. Imani & White (2018); arXiv:2403.03950, section 3.1.
+    The distribution is truncated at the outer edges of the bins and renormalised; means beyond
+    the support are clipped to it. For `sigma` → 0 one bin receives all mass, or two bins one
+    half each if the mean is on an edge. Imani & White (2018); arXiv:2403.03950, section 3.1.
     """
     spacing = support[1] - support[0]
     edges = jnp.append(support - spacing / 2, support[-1] + spacing / 2)
@@ -48,11 +51,11 @@ def gaussian_histogram(value: jax.Array, support: jax.Array, sigma: float | jax.
 def quantile_huber(
     predicted: jax.Array, level: jax.Array, target: jax.Array, kappa: float | jax.Array
 ) -> jax.Array:
-    """`Σ_i mean_j |τ_i - 1{u_ij < 0}| L_κ(u_ij) / κ`, `u_ij = target_j - predicted_i`: `[B]`.
+    """`[B]`: `Σ_i mean_j |τ_i - 1{u_ij < 0}| L_κ(u_ij) / κ`, with `u_ij = target_j - predicted_i`.
 
-    `predicted [B, K]` are quantiles at the levels τ `level [B, K]`, `target [B, J]`
-    samples. `L_κ` is Huber's loss. Dabney et al. (2018), arXiv:1710.10044, eq. 9, 10;
-    divided by κ, so that κ → 0 is the quantile loss.
+    `predicted [B, K]` are quantiles at the levels `level [B, K]` (τ), `target [B, J]` are samples,
+    and `L_κ` is the Huber loss. Dabney et al. (2018), arXiv:1710.10044, eq. 9 and 10. The division
+    by κ makes the quantile loss the limit κ → 0.
     """
     error = target[:, None, :] - predicted[:, :, None]
     distance = jnp.abs(error)

@@ -1,29 +1,29 @@
-"""How good is a policy? One episode in each world, every one counted."""
+"""Evaluation of a policy: one whole episode in each environment."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxdqn.envs import Env
+from jaxdqn.envs import VectorEnv
 from jaxdqn.networks import Params
 from jaxdqn.policies import Policy
 
 
 def evaluate(
-    key: jax.Array, params: Params, env: Env, policy: Policy, max_steps: int = 100_000
+    key: jax.Array, params: Params, env: VectorEnv, policy: Policy, max_steps: int = 100_000
 ) -> jax.Array:
-    """Returns `[N]`, undiscounted, of exactly one episode in each of the N worlds.
+    """Undiscounted returns `[N]` of exactly one episode in each of N environments.
 
-    Not the first N episodes to end, which would count short ones more often. Stops
-    with the longest episode, at the latest after `max_steps` steps, where an episode
-    still running counts with what it has earned.
+    Averaging the first N episodes to end instead would favour short ones. Stops when the
+    longest episode ends, or after `max_steps` steps, when episodes that are still running
+    count with the return so far.
     """
     reset_key, step_key = jax.random.split(key)
     env_state, obs = env.reset(reset_key)
     start = (jnp.int32(0), env_state, obs, jnp.zeros(env.num_envs), jnp.ones(env.num_envs, bool))
 
-    def unfinished(carry: tuple[Any, ...]) -> jax.Array:
+    def any_running(carry: tuple[Any, ...]) -> jax.Array:
         t, _, _, _, running = carry
         return (t < max_steps) & jnp.any(running)
 
@@ -36,4 +36,4 @@ def evaluate(
         running = running & ~(timestep.terminated | timestep.truncated)
         return t + 1, env_state, timestep.obs, total, running
 
-    return jax.lax.while_loop(unfinished, step, start)[3]
+    return jax.lax.while_loop(any_running, step, start)[3]

@@ -1,4 +1,4 @@
-"""Which action next? A policy is `(key, params, obs [N, *obs]) -> action [N]`."""
+"""Policies: functions `(key, params, obs [N, *obs]) -> action [N]`."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from jaxdqn.networks import Params
 
 QValues = Callable[[Params, jax.Array], jax.Array]
+"""`(params, obs [..., *obs]) -> q [..., A]`."""
 Policy = Callable[[jax.Array, Params, jax.Array], jax.Array]
 
 
 def greedy(q_values: QValues) -> Policy:
-    """`argmax_a q(a)`; of equal values the first."""
+    """`argmax_a q(a)`; the first of equal values."""
 
     def policy(key: jax.Array, params: Params, obs: jax.Array) -> jax.Array:
         del key
@@ -22,7 +23,7 @@ def greedy(q_values: QValues) -> Policy:
 
 
 def random(num_actions: int) -> Policy:
-    """Uniform over the actions, whatever is observed."""
+    """Uniform over the actions."""
 
     def policy(key: jax.Array, params: Params, obs: jax.Array) -> jax.Array:
         del params
@@ -34,18 +35,18 @@ def random(num_actions: int) -> Policy:
 def epsilon_greedy(
     explore: Callable[[jax.Array, Params, jax.Array], jax.Array], epsilon: float | jax.Array
 ) -> Policy:
-    """With probability `epsilon`, in each world on its own, a uniform action; else `explore`'s best.
+    """A uniform action with probability `epsilon`, independently in each environment; else `argmax_a q(a)`.
 
-    `explore` is `(key, params, obs [N, *obs]) -> q [N, A]`, an agent's.
+    `explore` is `(key, params, obs [N, *obs]) -> q [N, A]`, as in `Agent.explore`.
     """
 
     def policy(key: jax.Array, params: Params, obs: jax.Array) -> jax.Array:
-        explore_key, dice_key = jax.random.split(key)
+        explore_key, noise_key = jax.random.split(key)
         q = explore(explore_key, params, obs)
         num_actions = q.shape[-1]
-        # One draw for both: on a CPU each call of the generator costs microseconds.
-        dice = jax.random.uniform(dice_key, (2, *q.shape[:-1]))
-        uniform_action = (dice[1] * num_actions).astype(jnp.int32)
-        return jnp.where(dice[0] < epsilon, uniform_action, jnp.argmax(q, axis=-1))
+        # One call of the generator for both, because each costs microseconds on a CPU.
+        noise = jax.random.uniform(noise_key, (2, *q.shape[:-1]))
+        uniform_action = (noise[1] * num_actions).astype(jnp.int32)
+        return jnp.where(noise[0] < epsilon, uniform_action, jnp.argmax(q, axis=-1))
 
     return policy

@@ -1,8 +1,8 @@
-"""What is the next state worth? Bootstraps, under any leading axes `...`.
+"""Bootstrap values and temporal-difference targets, under any leading axes `...`.
 
-A bootstrap is a function `(q_target, q_online) -> value` of the action values
-`[..., A]` of the next state under the target and under the online parameters.
-Write your own and hand it to `agents.dqn(network, bootstrap=...)`.
+A bootstrap is a function `(q_target, q_online) -> value`: from the action values `[..., A]` of the
+next state, under the target and the online parameters, to its value `[...]`. Any such function
+can be passed to `agents.dqn(network, bootstrap=...)`.
 """
 
 import jax
@@ -10,23 +10,23 @@ import jax.numpy as jnp
 
 
 def select(q: jax.Array, action: jax.Array) -> jax.Array:
-    """`q(a)`: from `q [..., A]` the value `[...]` of `action [...]`."""
+    """`q(a)`: the values `[...]` of `action [...]` in `q [..., A]`."""
     return jnp.take_along_axis(q, action[..., None], axis=-1).squeeze(-1)
 
 
 def select_row(x: jax.Array, action: jax.Array) -> jax.Array:
-    """`x(a)`: from `x [..., A, Z]` the row `[..., Z]` of `action [...]`."""
+    """`x(a)`: the rows `[..., Z]` of `action [...]` in `x [..., A, Z]`."""
     return jnp.take_along_axis(x, action[..., None, None], axis=-2).squeeze(-2)
 
 
 def max_action(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
-    """`argmax_a q_target(a)`: the action whose value `max_q` is."""
+    """`argmax_a q_target(a)`, the action of `max_q`."""
     del q_online
     return jnp.argmax(q_target, axis=-1)
 
 
 def double_action(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
-    """`argmax_a q_online(a)`: the action whose value `double_q` is."""
+    """`argmax_a q_online(a)`, the action of `double_q`."""
     del q_target
     return jnp.argmax(q_online, axis=-1)
 
@@ -43,12 +43,12 @@ def double_q(q_target: jax.Array, q_online: jax.Array) -> jax.Array:
 
 
 def soft_value(q: jax.Array, temperature: float | jax.Array) -> jax.Array:
-    """`Σ_a π(a) (q(a) - τ log π(a)) = τ log Σ_a exp(q(a) / τ)` of `π = softmax(q / τ)`."""
+    """`Σ_a π(a) (q(a) - τ log π(a)) = τ log Σ_a exp(q(a) / τ)` with `π = softmax(q / τ)`."""
     return temperature * jax.nn.logsumexp(q / temperature, axis=-1)
 
 
 def advantage_learning(bellman: jax.Array, repeated: jax.Array, penalty: jax.Array) -> jax.Array:
-    """`Tq(s, a) - α (max_b q(s, b) - q(s, a))`: the target `bellman` less the `penalty`.
+    """`Tq(s, a) - α (max_b q(s, b) - q(s, a))`, the target `bellman` minus the `penalty`.
 
     Bellemare et al. (2016), arXiv:1512.04860, eq. 8; Baird (1999).
     """
@@ -59,7 +59,7 @@ def advantage_learning(bellman: jax.Array, repeated: jax.Array, penalty: jax.Arr
 def persistent_advantage_learning(
     bellman: jax.Array, repeated: jax.Array, penalty: jax.Array
 ) -> jax.Array:
-    """Not less than the target `repeated`, `r + γ q(s', a)`, of taking the same action again.
+    """`max(bellman - penalty, repeated)`, where `repeated` is `r + γ q(s', a)` for the same action `a`.
 
     Bellemare et al. (2016), arXiv:1512.04860, section 4.
     """
@@ -67,5 +67,10 @@ def persistent_advantage_learning(
 
 
 def td_target(reward: jax.Array, discount: jax.Array, value: jax.Array) -> jax.Array:
-    """`r + γ v`, where `discount` is `γ^m` of m steps, and zero after a terminal state."""
+    """`r + γ v`, all `[...]`; `discount` is `γ^m` for a return of m steps, and zero on termination."""
     return reward + discount * value
+
+
+def td_target_row(reward: jax.Array, discount: jax.Array, row: jax.Array) -> jax.Array:
+    """`td_target` of each entry of `row [..., Z]`, with one reward and discount `[...]` per row."""
+    return td_target(reward[..., None], discount[..., None], row)

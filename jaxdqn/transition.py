@@ -1,4 +1,4 @@
-"""What does one step of experience hold?"""
+"""Transition: one step of experience."""
 
 from typing import NamedTuple
 
@@ -6,21 +6,21 @@ import jax
 
 
 class Transition(NamedTuple):
-    """One step in one world, or many under any leading axes `...`.
+    """One step in one environment, or many under any leading axes `...`.
 
-    There is no `done`. What the future is worth is arithmetic on `discount`; that
-    the next row belongs to another episode is said by `finished`.
+    Targets read `discount` only, so that a time limit bootstraps. `done` marks the last step
+    of an episode for functions that fold over time.
     """
 
     obs: jax.Array
-    """`[..., *obs]`, what the action was chosen from."""
+    """`[..., *obs]`, the observation in which the action was chosen."""
     action: jax.Array
     """`[...]` integer in `[0, A)`."""
     reward: jax.Array
-    """`[...]` float32; of n steps, their discounted sum."""
+    """`[...]` float32; for n steps, their discounted sum."""
     discount: jax.Array
-    """`[...]` float32, `gamma * (1 - terminated)`: zero only where the world ended, not where a clock did."""
-    finished: jax.Array
-    """`[...]` bool, `terminated | truncated`: where a fold over time must stop."""
+    """`[...]` float32, `gamma * (1 - terminated)`: zero on termination, not on truncation."""
+    done: jax.Array
+    """`[...]` bool, `terminated | truncated`."""
     next_obs: jax.Array
-    """`[..., *obs]`, what followed, *before* any reset."""
+    """`[..., *obs]`, the successor, before any reset."""

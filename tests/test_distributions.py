@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import oracles
 import pytest
+from helpers import oracles
 from hypothesis import given
 from hypothesis import strategies as st
 

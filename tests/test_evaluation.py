@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from worlds import chain
+from helpers.envs import chain
 
 from jaxdqn import envs, evaluation, policies
 

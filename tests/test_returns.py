@@ -66,7 +66,7 @@ def test_splitting_a_fold_changes_nothing(steps):
         np.testing.assert_allclose(whole.discount, 0.5 * rest.discount)
 
 
-def lambda_by_loop(reward, discount, finished, next_value, lambda_):
+def lambda_by_loop(reward, discount, done, next_value, lambda_):
     """One world, forwards: each target as the sum of its own future, stopped where it must be."""
     found = []
     for t in range(len(reward)):
@@ -74,7 +74,7 @@ def lambda_by_loop(reward, discount, finished, next_value, lambda_):
         for k in range(t, len(reward)):
             total += weight * reward[k]
             weight *= discount[k]
-            if finished[k] or k == len(reward) - 1:
+            if done[k] or k == len(reward) - 1:
                 total += weight * next_value[k]
                 break
             total += weight * (1 - lambda_) * next_value[k]
@@ -89,12 +89,10 @@ def test_lambda_returns_equal_the_forward_sum(lambda_):
     endings = rng.choice(["goes on", "goes on", "truncated", "terminated"], (8, 50))
     reward, value = rng.normal(size=(2, 8, 50)).astype(np.float32)
     discount = np.where(endings == "terminated", 0.0, 0.9).astype(np.float32)
-    finished = endings != "goes on"
-    found = returns.lambda_returns(*map(jnp.array, (reward, discount, finished, value)), lambda_)
+    done = endings != "goes on"
+    found = returns.lambda_returns(*map(jnp.array, (reward, discount, done, value)), lambda_)
     for b in range(50):
-        expected = lambda_by_loop(
-            reward[:, b], discount[:, b], finished[:, b], value[:, b], lambda_
-        )
+        expected = lambda_by_loop(reward[:, b], discount[:, b], done[:, b], value[:, b], lambda_)
         np.testing.assert_allclose(found[:, b], expected, rtol=1e-4, atol=1e-5)
 
 

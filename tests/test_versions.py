@@ -1,4 +1,4 @@
-"""Saves cross versions of JAX: `OTHER_PYTHON=/of/another/environment/bin/python pytest tests/test_versions.py`."""
+"""Checkpoints across versions of JAX: `OTHER_PYTHON=/path/to/bin/python pytest tests/test_versions.py`."""
 
 import json
 import os
@@ -7,9 +7,9 @@ import signal
 import sys
 
 import pytest
-import runner
+from helpers import runner
 
-from experiments import faults
+from experiments.robustness import run
 
 OTHER = os.environ.get("OTHER_PYTHON", "")
 pytestmark = [
@@ -19,25 +19,25 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(("before", "after"), [(OTHER, sys.executable), (sys.executable, OTHER)])
-def test_a_run_goes_on_under_another_version(tmp_path, monkeypatch, before, after):
+def test_a_run_resumes_under_another_version(tmp_path, monkeypatch, before, after):
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(runner.ROOT), str(runner.ROOT / "tests")])
     )
-    script, path = str(runner.ROOT / "tests" / "chain_run.py"), tmp_path / "run"
+    script, path = str(runner.ROOT / "tests" / "helpers" / "chain_run.py"), tmp_path / "run"
 
     def harness(python):
-        return faults.Harness((python, script), path, tmp_path, random.Random(0))
+        return run.Harness((python, script), path, tmp_path, random.Random(0))
 
     process = harness(before).start(path)
-    faults.wait_for(process, path, saves=2)
+    run.wait_for(process, path, saves=2)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=faults.PATIENCE)
+    process.communicate(timeout=run.PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     lines = (path / "metrics.jsonl").read_text()
-    said = harness(after).finish(path)
-    # It says that it will not be equal to the bit, and of which packages; it passes no save over.
-    assert said.startswith("warning: the run began with ") and said.count("\n") == 1
-    assert "jax " in said
-    whole = (path / "metrics.jsonl").read_text()
-    assert whole.startswith(lines)
-    assert [json.loads(line)["chunk"] for line in whole.splitlines()] == [*range(1, 201)]
+    warning = harness(after).finish(path)
+    # The only warning is that of the versions: no checkpoint was skipped.
+    assert warning.startswith("warning: the run began with ") and warning.count("\n") == 1
+    assert "jax " in warning
+    text = (path / "metrics.jsonl").read_text()
+    assert text.startswith(lines)
+    assert [json.loads(line)["chunk"] for line in text.splitlines()] == [*range(1, 201)]

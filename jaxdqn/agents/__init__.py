@@ -1,4 +1,4 @@
-"""What is learnt, and from which error? One file a member of the family."""
+"""Agents: algorithms as pure functions of their parameters, one file per algorithm."""
 
 from jaxdqn.agents.advantage_learning import advantage_learning
 from jaxdqn.agents.agent import Agent

@@ -22,10 +22,11 @@ def advantage_learning(
     operator: Operator = targets.advantage_learning,
     error_loss: Callable[[jax.Array], jax.Array] = optax.l2_loss,
 ) -> Agent:
-    """DQN whose target is lowered for actions that are not the best, so that the best stands out.
+    """DQN with a lower target for actions other than the best, which increases the action gap.
 
-    `operator` is `targets.advantage_learning` or `targets.persistent_advantage_learning`;
-    `alpha` in [0, 1) is how far the gap is widened, 0 leaves DQN.
+    `operator` is `targets.advantage_learning` or `targets.persistent_advantage_learning`.
+    Its penalty is `α (max_b q(s, b; θ⁻) - q(s, a; θ⁻))` with `alpha` in [0, 1); 0 is DQN.
+    Raises `ConfigError` if `alpha` is out of range.
     """
     require("alpha", alpha, lambda x: 0 <= x < 1, "must lie in [0, 1).")
 

@@ -1,4 +1,4 @@
-"""What is an agent? Four pure functions of its parameters, the seam between a method and its runs."""
+"""Interface of an agent: its parameters, action values, loss and exploration."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -6,32 +6,30 @@ from typing import Any, NamedTuple, Protocol
 import jax
 
 from jaxdqn.networks import Params
+from jaxdqn.policies import QValues
 from jaxdqn.transition import Transition
-
-QValues = Callable[[Params, jax.Array], jax.Array]
-"""`(params, obs [..., *obs]) -> q [..., A]`."""
 
 
 class Agent(NamedTuple):
-    """What is learnt, and from which error."""
+    """An algorithm as pure functions of its parameters."""
 
     init: Callable[[jax.Array, jax.Array], Params]
     """`(key, obs [..., *obs]) -> params`."""
     q_values: QValues
-    """`(params, obs [..., *obs]) -> q [..., A]`: the expected return, what a greedy policy compares."""
+    """`(params, obs [..., *obs]) -> q [..., A]`, the expected returns that a greedy policy compares."""
     loss: Callable[[jax.Array, Params, Params, Transition], tuple[jax.Array, jax.Array]]
-    """`(key, params, target_params, batch [B]) -> (loss [B], td_error [B])`; the gradient is by `params`."""
+    """`(key, params, target_params, batch [B]) -> (loss [B], td_error [B])`; differentiated in `params`."""
     explore: Callable[[jax.Array, Params, jax.Array], jax.Array]
-    """`(key, params, obs [N, *obs]) -> q [N, A]` to act by while learning; noisy for some."""
+    """`(key, params, obs [N, *obs]) -> q [N, A]` for acting during training; may be noisy."""
 
 
 class Network(Protocol):
-    """What an agent needs of a network; every Flax linen module has it."""
+    """The network that an agent trains; every Flax linen module satisfies it."""
 
     def init(self, key: jax.Array, obs: jax.Array, /) -> Any: ...
     def apply(self, params: Any, obs: jax.Array, /) -> Any: ...
 
 
 def without_noise(q_values: QValues) -> Callable[[jax.Array, Params, jax.Array], jax.Array]:
-    """For agents that explore by the values they know."""
+    """`Agent.explore` of agents whose action values are not noisy."""
     return lambda key, params, obs: q_values(params, obs)

@@ -16,12 +16,12 @@ def c51(
     support: jax.Array,
     bootstrap_action: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_action,
 ) -> Agent:
-    """Learns the distribution of the return, as probabilities of `support [Z]`.
+    """Learns the distribution of the return as probabilities of the atoms `support [Z]`.
 
-    `network` gives logits `[..., A, Z]`; `q = Σ_z p_z z`. The loss is the cross-entropy
-    from the target `r + γ z`, `z` distributed as in the next state under θ⁻ and the
-    action of `bootstrap_action(q(s'; θ⁻), q(s'; θ))`, projected back onto the support
-    (algorithm 1). `td_error` is the difference of the means.
+    `network` returns logits `[..., A, Z]`; `q = Σ_z p_z z`. The target is the distribution of
+    `r + γ z`, projected onto the support (algorithm 1), where `z` follows the distribution of
+    the next state under θ⁻ and the action `bootstrap_action(q(s'; θ⁻), q(s'; θ))`. The loss is
+    the cross-entropy between target and prediction, `td_error` the difference of their means.
     """
 
     def q_values(params: Params, obs: jax.Array) -> jax.Array:
@@ -34,7 +34,7 @@ def c51(
         next_logits = network.apply(target_params, batch.next_obs)
         next_probabilities = jax.nn.softmax(next_logits)
         action = bootstrap_action(next_probabilities @ support, q_values(params, batch.next_obs))
-        atoms = targets.td_target(batch.reward[:, None], batch.discount[:, None], support[None])
+        atoms = targets.td_target_row(batch.reward, batch.discount, support[None])
         target = jax.lax.stop_gradient(
             distributions.project(atoms, targets.select_row(next_probabilities, action), support)
         )

@@ -18,8 +18,8 @@ def dqn(
 ) -> Agent:
     """Learns `q(s, a)` from `δ = r + γ bootstrap(q(s'; θ⁻), q(s'; θ)) - q(s, a; θ)`.
 
-    No gradient flows through the target. The loss is `error_loss(δ)`, by default
-    `δ² / 2`; `optax.huber_loss` clips its slope to ±1.
+    No gradient flows through the target. The loss is `error_loss(δ)`, by default `δ² / 2`;
+    `optax.huber_loss` clips its derivative to [-1, 1].
     """
 
     def loss(

@@ -1,4 +1,4 @@
-"""Values as classes (HL-Gauss), Farebrother et al. (2024), arXiv:2403.03950."""
+"""Histogram loss with Gaussian targets (HL-Gauss), Farebrother et al. (2024), arXiv:2403.03950."""
 
 from collections.abc import Callable
 
@@ -18,11 +18,13 @@ def hl_gauss(
     sigma: float | jax.Array,
     bootstrap: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_q,
 ) -> Agent:
-    """DQN whose value is a histogram: the scalar target, blurred by a normal of width `sigma > 0`.
+    """DQN that learns its values by classification instead of regression.
 
-    `network` gives logits `[..., A, Z]` over bins centred on `support [Z]`, evenly
-    spaced; `q = Σ_z p_z z`. The loss is the cross-entropy from the target's histogram
-    (eq. 4 and appendix A). Unlike C51 it does not learn how returns are distributed.
+    `network` returns logits `[..., A, Z]` over bins centred on the evenly spaced `support [Z]`;
+    `q = Σ_z p_z z`. The loss is the cross-entropy between the prediction and the histogram of a
+    normal distribution with the scalar target as mean and `sigma > 0` as standard deviation
+    (eq. 4 and appendix A). Unlike C51, it does not learn the distribution of the return.
+    Raises `ConfigError` if `sigma` is out of range.
     """
     require("sigma", sigma, lambda x: x > 0, "must be above 0.")
 

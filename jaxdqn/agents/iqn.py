@@ -14,7 +14,7 @@ from jaxdqn.transition import Transition
 
 
 class QuantileNetwork(Protocol):
-    """Quantiles `[..., A, K]` of the return at the levels `[..., K]` asked for."""
+    """A network that returns the quantiles `[..., A, K]` of the return at given levels `[..., K]`."""
 
     def init(self, key: jax.Array, obs: jax.Array, levels: jax.Array, /) -> Any: ...
     def apply(self, params: Any, obs: jax.Array, levels: jax.Array, /) -> Any: ...
@@ -28,10 +28,12 @@ def iqn(
     kappa: float | jax.Array = 1.0,
     bootstrap_action: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_action,
 ) -> Agent:
-    """Learns the whole quantile function: each loss asks for levels `τ ~ U(0, 1)` of its own.
+    """Learns the quantile function of the return at random levels `τ ~ U(0, 1)`, sampled for each loss.
 
-    `q` is the mean over `num_acting_levels` midpoints, the same each time, where the
-    paper draws them: a greedy policy needs no dice. The loss is QR-DQN's (eq. 3).
+    The loss is that of QR-DQN (eq. 3), with `num_levels` predicted and `num_target_levels` target
+    quantiles. `q` is the mean of the quantiles at `num_acting_levels` fixed midpoints
+    `(i + 1/2) / K`; the paper samples these levels, but fixed ones make the greedy policy
+    deterministic. Raises `ConfigError` for invalid numbers.
     """
     for name, value in (
         ("num_levels", num_levels),
@@ -63,10 +65,8 @@ def iqn(
         )
         next_quantiles = network.apply(target_params, batch.next_obs, target_level)
         target = jax.lax.stop_gradient(
-            targets.td_target(
-                batch.reward[:, None],
-                batch.discount[:, None],
-                targets.select_row(next_quantiles, action),
+            targets.td_target_row(
+                batch.reward, batch.discount, targets.select_row(next_quantiles, action)
             )
         )
         predicted = targets.select_row(network.apply(params, batch.obs, level), batch.action)

@@ -20,11 +20,12 @@ def munchausen(
     log_policy_min: float = -1.0,
     error_loss: Callable[[jax.Array], jax.Array] = optax.l2_loss,
 ) -> Agent:
-    """Rewards the policy for being sure, and bootstraps softly, with `π = softmax(q(·; θ⁻) / τ)`.
+    """DQN with a soft bootstrap and the scaled log-policy added to the reward, `π = softmax(q(·; θ⁻) / τ)`.
 
     The target is `r + α [τ log π(a|s)] + γ Σ_a' π(a'|s') (q(s', a'; θ⁻) - τ log π(a'|s'))`,
     where the bracket is clipped to `[log_policy_min, 0]` (eq. 2 and section 2.1).
-    `τ = temperature > 0`; α = 0 and τ → 0 leave DQN. Of n steps, the first is rewarded so.
+    `τ = temperature > 0`; the limit τ → 0 with α = 0 is DQN. Of an n-step transition, only the
+    first reward is augmented. Raises `ConfigError` for invalid numbers.
     """
     require("temperature", temperature, lambda x: x > 0, "must be above 0.")
     require("alpha", alpha, lambda x: 0 <= x <= 1, "must lie in [0, 1].")

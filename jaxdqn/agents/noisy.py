@@ -12,21 +12,22 @@ from jaxdqn.transition import Transition
 
 
 class NoisyParams(NamedTuple):
-    """Of each weight a mean and a standard deviation, both learnt."""
+    """The learned mean and standard deviation of each weight."""
 
     mean: Params
     scale: Params
 
 
 def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
-    """`agent`, exploring by noise in its weights: `θ = μ + σ ⊙ ε`, ε drawn anew.
+    """Adds exploration noise to the weights of `agent`: `θ = μ + σ ⊙ ε`.
 
-    Independently for each world and step when acting, and for the online and the
-    target network of each update; greedy play uses the means. The noise is
-    factorised (section 3b): of a layer from p to q, `ε_kernel = f(ε_p) f(ε_q)ᵀ`
-    and `ε_bias = f(ε_q)`, `f(x) = sign(x) √|x|`; σ begins at `initial_scale / √p`.
-    Layers are Flax' `{"kernel": [p, q], "bias": [q]}`, others (LayerNorm) have no noise;
-    explore with ε-greedy's ε at 0.
+    ε is sampled independently for each environment and step of a rollout, and for the online and
+    the target network of each update; `q_values` uses the means. The noise is factorised
+    (section 3b): for a layer from p to q units, `ε_kernel = f(ε_p) f(ε_q)ᵀ` and
+    `ε_bias = f(ε_q)` with `f(x) = sign(x) √|x|`; σ is initialised to `initial_scale / √p`.
+    Noisy layers are those of Flax' form `{"kernel": [p, q], "bias": [q]}`; others, such as
+    LayerNorm, have no noise. Replaces ε-greedy exploration: set its ε to 0. Raises
+    `ConfigError` if `initial_scale` is not positive.
     """
     require("initial_scale", initial_scale, lambda x: x > 0, "must be above 0.")
 
@@ -46,20 +47,20 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
         key: jax.Array, params: NoisyParams, target_params: NoisyParams, batch: Transition
     ) -> tuple[jax.Array, jax.Array]:
         online_key, target_key, loss_key = jax.random.split(key, 3)
-        online, target = draw(online_key, params), draw(target_key, target_params)
+        online, target = sample_params(online_key, params), sample_params(target_key, target_params)
         return agent.loss(loss_key, online, target, batch)
 
     def explore(key: jax.Array, params: NoisyParams, obs: jax.Array) -> jax.Array:
-        def one_world(key: jax.Array, obs: jax.Array) -> jax.Array:
-            return agent.q_values(draw(key, params), obs)
+        def one_env(key: jax.Array, obs: jax.Array) -> jax.Array:
+            return agent.q_values(sample_params(key, params), obs)
 
-        return jax.vmap(one_world)(jax.random.split(key, obs.shape[0]), obs)
+        return jax.vmap(one_env)(jax.random.split(key, obs.shape[0]), obs)
 
     return Agent(init, q_values, loss, explore)
 
 
-def draw(key: jax.Array, params: NoisyParams) -> Params:
-    """`μ + σ ⊙ ε`, the parameters of a network without noise."""
+def sample_params(key: jax.Array, params: NoisyParams) -> Params:
+    """Samples `μ + σ ⊙ ε`, parameters of the underlying agent."""
     layers: list[dict] = []
     map_layers(layers.append, params.mean)
     keys = iter(jax.random.split(key, len(layers)))
@@ -76,7 +77,7 @@ def draw(key: jax.Array, params: NoisyParams) -> Params:
 
 
 def map_layers(function, tree):
-    """`function` of every dense layer of a tree of Flax parameters, zeros for all others, which have no noise."""
+    """Applies `function` to each dense layer of a tree of Flax parameters; other leaves become zeros."""
     if not isinstance(tree, dict):
         return jnp.zeros_like(tree)
     if "kernel" in tree:

@@ -18,11 +18,12 @@ def qr_dqn(
     kappa: float | jax.Array = 1.0,
     bootstrap_action: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_action,
 ) -> Agent:
-    """Learns the quantiles of the return at the midpoints `(i + 1/2) / Z`, `Z = num_quantiles`.
+    """Learns the quantiles of the return at the levels `(i + 1/2) / Z`, `Z = num_quantiles`.
 
-    `network` gives quantiles `[..., A, Z]`; `q` is their mean. The loss is the quantile
-    Huber loss of every pair of a predicted and a target quantile, summed over the
-    predicted, averaged over the target ones (eq. 10).
+    `network` returns quantiles `[..., A, Z]`; `q` is their mean. The loss is the quantile Huber
+    loss of all pairs of predicted and target quantiles, summed over the predicted and averaged
+    over the target quantiles (eq. 10). `td_error` is the difference of the means. Raises
+    `ConfigError` for invalid numbers.
     """
     require("num_quantiles", num_quantiles, lambda x: x >= 1, "must be at least 1.")
     require("kappa", kappa, lambda x: x > 0, "must be above 0.")
@@ -38,10 +39,8 @@ def qr_dqn(
         next_quantiles = network.apply(target_params, batch.next_obs)
         action = bootstrap_action(next_quantiles.mean(-1), q_values(params, batch.next_obs))
         target = jax.lax.stop_gradient(
-            targets.td_target(
-                batch.reward[:, None],
-                batch.discount[:, None],
-                targets.select_row(next_quantiles, action),
+            targets.td_target_row(
+                batch.reward, batch.discount, targets.select_row(next_quantiles, action)
             )
         )
         predicted = targets.select_row(network.apply(params, batch.obs), batch.action)

@@ -9,8 +9,9 @@ from jaxdqn.agents.noisy import noisy
 
 
 def rainbow(network: Network, support: jax.Array) -> Agent:
-    """Noisy, categorical, double; with a `networks.Dueling` of as many atoms as `support [Z]` all of it.
+    """Noisy C51 with double Q-learning, the part of Rainbow that belongs to the agent.
 
-    What is left of Rainbow belongs to the replay: `prioritized.prioritized(..., n_step=3)`.
+    For all of Rainbow, `network` is a `networks.Dueling` with as many atoms as `support [Z]`, and
+    the replay is `replay.prioritized(..., n_step=3)`.
     """
     return noisy(c51(network, support, targets.double_action))

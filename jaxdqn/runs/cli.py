@@ -1,10 +1,10 @@
-"""How do words on a command line become choices, and mistakes one line?"""
+"""Command line: options from a dataclass, errors in one line, exit codes."""
 
 import contextlib
 import dataclasses
 import io
+import itertools
 import os
-import re
 import shlex
 import sys
 import traceback
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxdqn.config import Config, ConfigError
+from jaxdqn.runs import processes
 from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError, Unwritable
 from jaxdqn.runs.signals import stop_request
 
@@ -22,7 +23,7 @@ Args = TypeVar("Args")
 
 
 def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
-    """Parses the command line into `args_type`, runs, and exits; a mistake is one line on stderr."""
+    """Parses the command line into `args_type` and calls `run`; an error becomes one line on stderr."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -35,19 +36,19 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         option = f"config.{error.option}" if error.option in nested else error.option
         _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT)
     except RunError as error:
-        go_on = f" Go on with: {resume_command(error.run_dir)}" if error.run_dir else ""
-        _exit(f"{error}{go_on}", error.exit_code, at_once=isinstance(error, Unwritable))
+        resume = f" Continue with: {resume_command(error.run_dir)}" if error.run_dir else ""
+        _exit(f"{error}{resume}", error.exit_code, immediately=isinstance(error, Unwritable))
     except Exception as error:
-        # Full memory and full disks, as JAX and Orbax tell them; all else is a bug, shown whole.
+        # JAX and Orbax report exhausted memory and full disks in many ways; all else is a bug.
         full = ("RESOURCE_EXHAUSTED", "Out of memory")
         if not isinstance(error, OSError | MemoryError) and not any(x in str(error) for x in full):
-            _leave_company(error)
+            _leave_group(error)
             raise
         _exit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", DAMAGED)
 
 
 def say(line: str) -> None:
-    """Prints, unless nobody reads any more: `| head` must not end a training."""
+    """Prints a line; a closed stdout (`| head`) does not end the program."""
     try:
         print(line, flush=True)
     except BrokenPipeError:
@@ -55,7 +56,7 @@ def say(line: str) -> None:
 
 
 def parse(args_type: type[Args], words: Sequence[str]) -> Args:
-    """`args_type` from `words`; tyro's boxed explanation of a mistake becomes its first sentence."""
+    """`args_type` from `words`; raises `RunError` with tyro's message in one line."""
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
@@ -63,17 +64,18 @@ def parse(args_type: type[Args], words: Sequence[str]) -> Args:
     except SystemExit as stop:
         if not stop.code:
             raise
-        # A title, a rule, the mistake, a rule, advice; in ASCII where the terminal wants it.
-        parts = re.split(r"[─-]{5,}", re.sub("[╭╮│╰╯]", " ", box.getvalue()))
-        mistake = " ".join(parts[min(1, len(parts) - 1)].split())
-        raise RunError(f"{mistake.rstrip(' .')}. See --help.") from None
+        # Below the title, up to the first horizontal rule.
+        lines = (line.strip("│| ") for line in box.getvalue().splitlines()[1:])
+        message = " ".join(itertools.takewhile(lambda line: set(line) - set("─-"), lines))
+        raise RunError(f"{message.rstrip(' .')}. See --help.") from None
 
 
 def resume_command(run_dir: Path) -> str:
-    """The command line of this process, made to go on in `run_dir`."""
-    # With `-m` the first word is the module's file; its name is told here alone.
+    """The command line of this process, changed to resume the run in `run_dir`."""
+    # With `-m`, `sys.argv[0]` is the path of the module; its name is in the spec only.
     module = getattr(sys.modules["__main__"], "__spec__", None)
-    words, skip = ["-m", module.name] if module else sys.argv[:1], False
+    words = ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
+    skip = False
     for word in sys.argv[1:]:
         name = word.replace("_", "-").split("=")[0]
         if not skip and name not in ("--run-dir", "--resume"):
@@ -82,21 +84,20 @@ def resume_command(run_dir: Path) -> str:
     return shlex.join(["python", *words, "--run-dir", str(run_dir), "--resume"])
 
 
-def _exit(message: str, exit_code: int, at_once: bool = False) -> None:
+def _exit(message: str, exit_code: int, immediately: bool = False) -> None:
     print("error:", message.replace("\n", "\\n"), file=sys.stderr, flush=True)
-    if at_once:
+    if immediately:
         os._exit(exit_code)
-    _leave_company(exit_code)
+    _leave_group(exit_code)
     sys.exit(exit_code)
 
 
-def _leave_company(why: Exception | int) -> None:
-    """Ends one of several processes at once: a normal end would wait for others, who wait for it."""
-    processes = sys.modules.get("jaxdqn.runs.processes")
-    if processes is None or processes.count() == 1:
+def _leave_group(reason: Exception | int) -> None:
+    """Ends one of several processes immediately; a normal exit would wait for the others."""
+    if processes.count() == 1:
         return
-    if isinstance(why, Exception):
-        traceback.print_exception(why)
+    if isinstance(reason, Exception):
+        traceback.print_exception(reason)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(why if isinstance(why, int) else 1)
+    os._exit(reason if isinstance(reason, int) else 1)

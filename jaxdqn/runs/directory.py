@@ -1,4 +1,4 @@
-"""Where does a run live, and is it the run that was asked for?"""
+"""Run directories: creation, `config.json`, locks and atomic writes."""
 
 import contextlib
 import datetime
@@ -14,62 +14,70 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxdqn.runs.errors import DAMAGED, RunError, Unwritable
 from jaxdqn.runs.signals import stop_if_requested
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 PACKAGES = ("jaxdqn", "jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
+"""Packages whose versions `config.json` records."""
 
 
-def claim(path: Path | None, parent: Path, choices: Mapping[str, Any], resume: bool) -> Path:
-    """The directory of a new run of these `choices`, or with `resume` of the one that is there.
+def create(path: Path | None, parent: Path, config: Mapping[str, Any], resume: bool) -> Path:
+    """Creates the directory of a run with `config` and returns its path; `resume` opens an existing one.
 
-    Without a `path` a new one is made under `parent`, named by the time. Nothing
-    that another run saved is touched; each mistake is a `RunError`.
+    Without `path` the directory is a new one under `parent`, named by the time. Raises
+    `RunError` if `path` holds other files, or with `resume` a run with another `config`.
     """
     if resume:
         if path is None:
-            raise RunError("--resume (True) needs --run-dir, the directory to go on in.")
+            raise RunError("--resume (True) must be given with --run-dir, the run to continue.")
         saved = read_config(path)
-        _compare(path, saved["choices"], _plain(choices))
+        _require_same(path, saved["config"], _plain(config))
         _warn_of_other_versions(saved["versions"], _versions())
         return path
     if path == Path():
-        raise RunError("--run-dir () must name a directory of its own.")
-    config = {"choices": choices, "versions": _versions(), "git": _git_revision()}
+        raise RunError("--run-dir () must be a directory other than the current one.")
+    config = {"config": config, "versions": _versions(), "git": _git_revision()}
     stop_if_requested()
-    path = _create_new(parent) if path is None else _occupy(path)
+    path = _create_new(parent) if path is None else _create_at(path)
     write_json(path / "config.json", config)
     return path
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What `config.json` of the run at `path` holds."""
+    """Contents of `config.json` of the run at `path`; raises `RunError` if it is missing or damaged."""
     try:
         config = json.loads((path / "config.json").read_text())
     except ValueError as error:
         raise RunError(f"{path / 'config.json'} cannot be read: {error}.", DAMAGED) from None
     except OSError:
-        raise RunError(f"--run-dir ({path}) must hold a run; it has no config.json.") from None
-    parts = (
-        [config.get(part) for part in ("choices", "versions")] if isinstance(config, dict) else [0]
-    )
-    if not all(isinstance(part, dict) for part in parts):
-        raise RunError(f"{path / 'config.json'} is not that of a run.", DAMAGED)
+        raise RunError(
+            f"--run-dir ({path}) must be the directory of a run; it has no config.json."
+        ) from None
+    keys = "config", "versions"
+    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in keys):
+        raise RunError(f"{path / 'config.json'} must hold config and versions.", DAMAGED)
     return config
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value`, whole or not at all."""
+    """Writes `value` as JSON, atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text`, whole or not at all."""
+    """Writes `text`, atomically."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes `data`, whole or not at all."""
+    """Writes `data`, atomically: after a crash the file is the old one or the new one."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(data)
     os.replace(partial, path)
@@ -77,10 +85,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Raises `Unwritable` where the disk is full, or `path` may no longer be written."""
+    """Turns an `OSError` in the block, such as a full disk, into `Unwritable`, for the run at `path`."""
 
     def hook(args: threading.ExceptHookArgs, before: Any = threading.excepthook) -> None:
-        # TensorBoard's thread meets the full disk too; one of us is enough to tell.
+        # The thread of TensorBoard fails on a full disk too; one error line is enough.
         if not issubclass(args.exc_type, OSError):
             before(args)
 
@@ -96,7 +104,7 @@ def writable(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes out of the directory; a dead owner keeps nobody out."""
+    """Holds an exclusive lock of the directory, which ends with the process; `RunError` if another has it."""
     handle = os.open(path, os.O_RDONLY)
     try:
         _lock(path, handle)
@@ -106,39 +114,39 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _lock(path: Path, handle: int) -> None:
+    if fcntl is None:
+        return
     try:
-        import fcntl
-
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RunError(f"--run-dir ({path}) must not be in use by another process.") from None
-    except (ImportError, OSError):
-        return  # Windows has no such locks, nor do some network drives.
+    except OSError:
+        return  # Some network drives do not support locks.
 
 
 def _create_new(parent: Path) -> Path:
     name = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}_{number}")
-        with _refusals(path), contextlib.suppress(FileExistsError):
+        with _require_writable(path), contextlib.suppress(FileExistsError):
             path.mkdir(parents=True)
             return path
-    raise AssertionError("counting never ends")
+    raise AssertionError("unreachable")
 
 
-def _occupy(path: Path) -> Path:
-    with _refusals(path):
+def _create_at(path: Path) -> Path:
+    with _require_writable(path):
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
-            rule = "must be new or empty; it holds other files. Add --resume to go on with a run."
+            rule = "must be new or empty; it holds other files. Use --resume to continue a run."
             raise RunError(f"--run-dir ({path}) {rule}")
-        # Whoever else wants it now finds it taken.
+        # From now on the directory is not empty, also for a process started at the same time.
         (path / "config.json").open("x").close()
     return path
 
 
 @contextlib.contextmanager
-def _refusals(path: Path) -> Iterator[None]:
+def _require_writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -146,31 +154,33 @@ def _refusals(path: Path) -> Iterator[None]:
         raise RunError(f"--run-dir ({path}) must be writable; {reason}.") from None
 
 
-def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    saved, asked = _flatten(saved), _flatten(asked)
-    if saved.keys() - asked.keys():
-        raise RunError(f"--run-dir ({path}) must hold a run of this program; it is another's.")
+def _require_same(path: Path, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    saved, given = _flatten(saved), _flatten(given)
+    if saved.keys() - given.keys():
+        raise RunError(f"--run-dir ({path}) must be the directory of a run of this program.")
     differences = [
-        f"--{name.replace('_', '-')} ({asked.get(name)}) must be {saved.get(name)}"
-        for name in sorted(saved.keys() | asked.keys())
-        if saved.get(name) != asked.get(name)
+        f"--{name.replace('_', '-')} ({given.get(name)}) must be {saved.get(name)}"
+        for name in sorted(saved.keys() | given.keys())
+        if saved.get(name) != given.get(name)
     ]
     if differences:
         raise RunError(f"{', '.join(differences)}, as in the run at {path}.")
 
 
-def _warn_of_other_versions(saved: Mapping[str, str], here: Mapping[str, str]) -> None:
-    others = [f"{name} {saved.get(name)}" for name in sorted(here) if saved.get(name) != here[name]]
+def _warn_of_other_versions(saved: Mapping[str, str], current: Mapping[str, str]) -> None:
+    others = [
+        f"{name} {saved.get(name)}" for name in sorted(current) if saved.get(name) != current[name]
+    ]
     if others:
         print(
-            f"warning: the run began with {', '.join(others)}; it will not be equal to the bit.",
+            f"warning: the run began with {', '.join(others)}; results will not be bit-identical.",
             file=sys.stderr,
         )
 
 
-def _flatten(choices: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for name, value in choices.items():
+    for name, value in config.items():
         if isinstance(value, Mapping):
             flat |= _flatten(value, f"{prefix}{name}.")
         else:
@@ -178,14 +188,12 @@ def _flatten(choices: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _plain(choices: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back: tuples as lists, keys as strings."""
-    return json.loads(json.dumps(choices))
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` as JSON stores it: tuples become lists, keys strings."""
+    return json.loads(json.dumps(config))
 
 
 def _versions() -> dict[str, str]:
-    import jax
-
     versions = {"python": platform.python_version(), "device": jax.devices()[0].device_kind}
     for package in PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""What ends a run early? One line for a person, and an exit code for a machine."""
+"""Errors that end a run: one line for the user and an exit code."""
 
 import signal
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 BAD_INPUT = 2
 DIVERGED = 3
 DAMAGED = 4
-LOST = 5
+PROCESS_EXITED = 5
 
 
 class RunError(Exception):
-    """Ends the program with `message` on stderr, in one line, and `exit_code`.
+    """Ends the program with `message` in one line on stderr, and `exit_code`.
 
-    The line also says how to go on in `run_dir`, where one is given.
+    If `run_dir` is given, the line ends with the command that resumes the run there.
     """
 
     def __init__(
@@ -24,20 +24,17 @@ class RunError(Exception):
 
 
 class Interrupted(RunError):
-    """A signal asked the run in `run_dir` to stop, and it did, after saving.
+    """The run in `run_dir` was stopped by a signal, after saving. Exits with 128 + the signal number."""
 
-    Exits with 128 + the signal's number.
-    """
-
-    def __init__(self, signal_number: int, world_steps: int, run_dir: Path) -> None:
+    def __init__(self, signal_number: int, env_steps: int, run_dir: Path) -> None:
         name = signal.Signals(signal_number).name
-        message = f"{name}: stopped and saved at {world_steps:,} world steps."
+        message = f"{name}: stopped and saved at {env_steps:,} environment steps."
         super().__init__(message, 128 + signal_number, run_dir)
 
 
 class Unwritable(RunError):
-    """The directory `run_dir` takes no more. The process ends at once, since its libraries would go on trying."""
+    """The directory `run_dir` can no longer be written. Exits immediately, since libraries would keep retrying."""
 
     def __init__(self, reason: str, run_dir: Path) -> None:
-        rule = f"can no longer be written: {reason}. What was saved is kept."
+        rule = f"can no longer be written: {reason}. Earlier checkpoints are kept."
         super().__init__(f"--run-dir ({run_dir}) {rule}", DAMAGED, run_dir)

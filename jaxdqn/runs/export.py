@@ -1,4 +1,4 @@
-"""How does a policy act where jaxdqn is not?"""
+"""Export of a policy as a StableHLO program, which needs only JAX to run."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ PLATFORMS = "cpu", "cuda", "tpu"
 
 
 def stablehlo(path: Path, policy: Policy, params: Params, obs: jax.ShapeDtypeStruct) -> None:
-    """Writes `obs [batch, *obs] -> action [batch]` for any batch, as `jax.export` reads it, to `path`.
+    """Writes the program `obs [batch, *obs] -> action [batch]`, for any batch size, to `path`.
 
-    The parameters are within. `policy` must use no key, as a greedy one; `obs` has
-    the shape and type of a batch of any size.
+    The file has the format of `jax.export` and includes the parameters. `policy` must not
+    depend on its key, like a greedy one; `obs` gives shape and dtype of a batch of any size.
     """
     (batch,) = export.symbolic_shape("batch")
     act = jax.jit(lambda obs: policy(jax.random.key(0), params, obs))

@@ -1,4 +1,4 @@
-"""How is a run carried through? Chunk by chunk: train, look, write down, save, stop when asked."""
+"""The host loop of a run: train a chunk, log it, save a checkpoint, stop on request."""
 
 import dataclasses
 import time
@@ -9,44 +9,46 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 from jax.sharding import NamedSharding
 
-from jaxdqn import population, runs, session
 from jaxdqn.config import ConfigError, check_at_least
-from jaxdqn.population import Layout, Members, Settings
 from jaxdqn.runs import checkpoint, logs, plots, policy_file, processes
 from jaxdqn.runs.directory import locked, writable, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.platform import compiler_options
 from jaxdqn.runs.signals import stop_request
-from jaxdqn.session import Evaluate, Report, Session
-from jaxdqn.training import Trainer
+from jaxdqn.training import population, session
+from jaxdqn.training.population import Hyperparameters, Layout, Population
+from jaxdqn.training.session import Evaluate, Report, Session
+from jaxdqn.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How long to train, and how often to look."""
+    """The length of a run and its intervals. A chunk is the training between two evaluations."""
 
-    members: Members
+    agents: Population
     total_steps: int
-    """World steps of one member, warm-up included; what does not fill an iteration is left out."""
-    warmup_steps: int
+    """Environment steps per agent, including `learning_starts`; rounded down to whole iterations."""
+    learning_starts: int
+    """Environment steps before the first iteration."""
     iteration_steps: int
-    """World steps of an iteration."""
-    chunk_steps: int
-    """World steps between two looks; the last chunk may be shorter."""
-    save_period: int
-    """Chunks between two saves; the last chunk is always saved."""
+    """Environment steps of an iteration."""
+    eval_interval: int
+    """Environment steps of a chunk; the last chunk may be shorter."""
+    checkpoint_interval: int
+    """Chunks between two checkpoints; the last chunk is always saved."""
     keep: int = 3
-    """Saves kept, besides the best one."""
+    """Number of latest checkpoints to keep; the best one is kept as well."""
 
     @property
     def num_iterations(self) -> int:
-        return (self.total_steps - self.warmup_steps) // self.iteration_steps
+        return (self.total_steps - self.learning_starts) // self.iteration_steps
 
     @property
     def chunk_iterations(self) -> int:
-        return self.chunk_steps // self.iteration_steps
+        return self.eval_interval // self.iteration_steps
 
     @property
     def num_chunks(self) -> int:
@@ -54,53 +56,53 @@ class Plan:
 
     def length(self, chunk: int) -> int:
         """Iterations of chunk number `chunk`, counted from 1."""
-        done = (chunk - 1) * self.chunk_iterations
-        return min(self.chunk_iterations, self.num_iterations - done)
+        before = (chunk - 1) * self.chunk_iterations
+        return min(self.chunk_iterations, self.num_iterations - before)
 
-    def saves_after(self, chunk: int) -> bool:
-        """Whether chunk number `chunk` is one to be saved."""
-        return chunk % self.save_period == 0 or chunk == self.num_chunks
+    def is_checkpoint(self, chunk: int) -> bool:
+        """Whether a checkpoint is saved after chunk number `chunk`."""
+        return chunk % self.checkpoint_interval == 0 or chunk == self.num_chunks
 
 
 def check(plan: Plan) -> None:
-    """Raises `ConfigError` unless the plan can be carried out."""
-    check_at_least("save_period", plan.save_period, 1)
+    """Raises `ConfigError` if the plan is invalid."""
+    check_at_least("checkpoint_interval", plan.checkpoint_interval, 1)
     check_at_least("keep", plan.keep, 1)
-    least = plan.warmup_steps + plan.iteration_steps
+    least = plan.learning_starts + plan.iteration_steps
     if plan.total_steps < least:
-        rule = f"must hold the warm-up and one iteration, at least {least}."
+        rule = f"must be at least learning_starts and one iteration ({least})."
         raise ConfigError("steps", plan.total_steps, rule)
     if plan.chunk_iterations < 1:
-        rule = f"must hold one iteration, num_envs * num_steps ({plan.iteration_steps})."
-        raise ConfigError("chunk_steps", plan.chunk_steps, rule)
+        rule = f"must be at least one iteration, num_envs * num_steps ({plan.iteration_steps})."
+        raise ConfigError("eval_interval", plan.eval_interval, rule)
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What `result.json` says; a list holds a value for each member."""
+    """The contents of `result.json`; lists hold one value per agent."""
 
     seeds: list[int]
-    settings: dict[str, list[float]]
-    """What members have of their own beside the seed."""
+    hyperparameters: dict[str, list[float]]
+    """The floats of the config of each agent."""
     final_return: list[float]
-    """Mean of the last evaluation: the headline."""
+    """Mean return of the last evaluation: the headline figure."""
     best_return: list[float | None]
-    """The highest mean of all evaluations: flattering, it was chosen by looking. `null` where all were lost."""
+    """Highest mean return of all evaluations, biased upwards by this choice; `null` if none was finite."""
     diverged: list[int | None]
-    """World steps by the chunk in which the loss, or a parameter, first was not finite; `null` for most."""
-    world_steps: int
-    """Of one member."""
+    """Environment steps by the first chunk with a non-finite loss or parameter; `null` if there is none."""
+    env_steps: int
+    """Per agent."""
     updates: int
-    """Of one member."""
+    """Per agent."""
     policy_seed: int
-    """Of the member whose best parameters are in `policy/`."""
+    """Seed of the agent whose best parameters are in `policy/`."""
     seconds: dict[str, float]
-    """Of this process: `import` until `train` was called, `compile`, and `run`, evaluations included; of
-    that, `save` is what saves held it up."""
+    """Of this process: `import` until `train` was called, `compile`, and `run` including
+    evaluations; `save` is the part of `run` spent waiting for checkpoints."""
 
 
 def train(
-    make_trainer: Callable[[Settings], Trainer],
+    make_trainer: Callable[[Hyperparameters], Trainer],
     evaluate: Evaluate,
     plan: Plan,
     layout: Layout,
@@ -108,32 +110,32 @@ def train(
     resume: bool = False,
     quiet: bool = False,
 ) -> tuple[Result, Any]:
-    """Trains `plan.members` side by side into `run_dir`; returns the result and the best parameters.
+    """Trains `plan.agents` into `run_dir`; returns the result and the best parameters.
 
-    With `resume` goes on after the newest usable checkpoint, to the bit as if never
-    stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
-    came, which is saved; `RunError` at the end of one after which no member's loss is
-    finite, which is not, so that the checkpoint before stays the newest.
+    With `resume`, continues from the newest usable checkpoint, bit-identical to a run that
+    was never stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
+    arrived, after saving it; `RunError` after a chunk in which the last agent diverged,
+    without saving it, so that the checkpoint before it stays the newest.
 
-    Of several processes each trains and saves its own share of the members, for which
-    `layout` is; they meet after each chunk, and every one writes down what all found.
+    If several processes share the run, each trains and saves its own shard of the agents,
+    for which `layout` is. They exchange their reports after each chunk, and all log the same rows.
     """
-    seconds = {"import": time.perf_counter() - runs.STARTED}
+    seconds = {"import": time.time() - psutil.Process().create_time()}
     started = time.perf_counter()
     with (
         writable(processes.shared_directory(run_dir)),
         locked(run_dir),
         stop_request() as stop,
-        checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as saves,
+        checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as checkpoints,
     ):
-        members = processes.share(plan.members)
-        keys, settings = jax.device_put(
-            (members.keys(), members.values()), NamedSharding(layout.mesh, population.ONE_EACH)
+        agents = processes.shard(plan.agents)
+        keys, values = jax.device_put(
+            (agents.keys(), agents.values()), NamedSharding(layout.mesh, population.PER_MEMBER)
         )
-        sessions, chunk, rows = start(make_trainer, layout)(keys, settings), 0, []
+        sessions, chunk, rows = start(make_trainer, layout)(keys, values), 0, []
         if resume:
-            chunk, sessions, rows = restore(saves, sessions)
-        programs = compile_chunks(make_trainer, evaluate, plan, layout, sessions, settings)
+            chunk, sessions, rows = restore(checkpoints, sessions)
+        programs = compile_chunks(make_trainer, evaluate, plan, layout, sessions, values)
         seconds["compile"] = time.perf_counter() - started
 
         started = time.perf_counter()
@@ -142,42 +144,44 @@ def train(
         with logs.Log(run_dir, rows, plan.total_steps, quiet) as log:
             while chunk < plan.num_chunks and not stopping:
                 chunk += 1
-                sessions, report = programs[plan.length(chunk)](sessions, settings)
+                sessions, report = programs[plan.length(chunk)](sessions, values)
                 report = processes.gather(report)
                 log.write(logs.row(chunk, report))
                 _require_one_finite(report, plan)
-                # Asked once: what stops here must be what was saved here.
+                # Read once per chunk: the chunk that stops must be the one that is saved.
                 signal_number = int(max(processes.gather(np.array([stop.signal_number]))))
                 stopping = signal_number != 0
-                if plan.saves_after(chunk) or stopping:
+                if plan.is_checkpoint(chunk) or stopping:
                     asked = time.perf_counter()
-                    # The end must be kept, and of several processes by all or none.
+                    # The end must be saved, and of several processes by all or none.
                     if stopping or chunk == plan.num_chunks or processes.count() > 1:
-                        saves.wait()
-                    saves.save(chunk, sessions, rows)
+                        checkpoints.wait()
+                    checkpoints.save(chunk, sessions, rows)
                     seconds["save"] += time.perf_counter() - asked
         seconds["run"] = time.perf_counter() - started
 
-        own = [layout.row(k, len(members)) for k in range(len(members))]
-        mine = jax.device_get((sessions.best_return, sessions.best_params))
-        best_return, best_params = processes.gather(jax.tree.map(lambda leaf: leaf[own], mine))
+        first_shards = [layout.row(k, len(agents)) for k in range(len(agents))]
+        best_of_each = jax.device_get((sessions.best_return, sessions.best_params))
+        best_return, best_params = processes.gather(
+            jax.tree.map(lambda leaf: leaf[first_shards], best_of_each)
+        )
         best = int(np.argmax(best_return))
         best_params = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), best_params)
         policy_file.save_policy(run_dir / "policy", best_params)
         plots.curve(run_dir / "curve.png", rows)
-        saves.wait()
+        checkpoints.wait()
         if chunk < plan.num_chunks:
             shared = processes.shared_directory(run_dir)
-            raise Interrupted(signal_number, rows[-1]["world_steps"], shared)
+            raise Interrupted(signal_number, rows[-1]["env_steps"], shared)
         result = Result(
-            seeds=list(plan.members.seeds),
-            settings={name: list(values) for name, values in plan.members.settings.items()},
-            final_return=rows[-1]["greedy_return"],
+            seeds=list(plan.agents.seeds),
+            hyperparameters={name: list(x) for name, x in plan.agents.hyperparameters.items()},
+            final_return=rows[-1]["eval_return"],
             best_return=logs.numbers(best_return),
             diverged=logs.diverged(rows),
-            world_steps=rows[-1]["world_steps"],
+            env_steps=rows[-1]["env_steps"],
             updates=rows[-1]["updates"],
-            policy_seed=plan.members.seeds[best],
+            policy_seed=plan.agents.seeds[best],
             seconds={part: round(value, 3) for part, value in seconds.items()},
         )
         write_json(run_dir / "result.json", dataclasses.asdict(result))
@@ -185,13 +189,13 @@ def train(
 
 
 def restore(
-    saves: checkpoint.Checkpoints, sessions: Session
+    checkpoints: checkpoint.Checkpoints, sessions: Session
 ) -> tuple[int, Session, list[logs.Row]]:
-    """Chunk, sessions and rows to go on from: the newest that every process can, or the start."""
+    """Chunk, sessions and rows of the newest checkpoint that every process can use, or the initial ones."""
     most = None
     while True:
-        there = saves.chunks(most)
-        found = saves.restore(sessions, most) if there else (0, sessions, [])
+        available = checkpoints.chunks(most)
+        found = checkpoints.restore(sessions, most) if available else (0, sessions, [])
         chunks = processes.gather(np.array([found[0]]))
         most = int(min(chunks))
         if most == max(chunks):
@@ -199,58 +203,58 @@ def restore(
 
 
 def start(
-    make_trainer: Callable[[Settings], Trainer], layout: Layout
-) -> Callable[[jax.Array, Settings], Session]:
-    """`(keys [S], settings [S]) -> sessions`, compiled when it is called."""
+    make_trainer: Callable[[Hyperparameters], Trainer], layout: Layout
+) -> Callable[[jax.Array, Hyperparameters], Session]:
+    """`(keys [S], hyperparameters [S]) -> sessions`, compiled when it is called."""
 
-    def init(key: jax.Array, settings: Settings) -> Session:
-        return session.init(key, make_trainer(settings))
+    def init(key: jax.Array, hyperparameters: Hyperparameters) -> Session:
+        return session.init(key, make_trainer(hyperparameters))
 
-    program = population.each(init, layout, out_specs=population.ONE_A_PART)
+    program = population.each(init, layout, out_specs=population.PER_SHARD)
     return jax.jit(program, compiler_options=compiler_options())
 
 
 def compile_chunks(
-    make_trainer: Callable[[Settings], Trainer],
+    make_trainer: Callable[[Hyperparameters], Trainer],
     evaluate: Evaluate,
     plan: Plan,
     layout: Layout,
     sessions: Session,
-    settings: Settings,
-) -> dict[int, Callable[[Session, Settings], tuple[Session, Report]]]:
-    """A compiled program for each length of chunk, at most two; each consumes the sessions given to it."""
-    specs = population.ONE_A_PART, population.ONE_EACH
+    hyperparameters: Hyperparameters,
+) -> dict[int, Callable[[Session, Hyperparameters], tuple[Session, Report]]]:
+    """A compiled program for each length of chunk, at most two; each consumes its sessions."""
+    specs = population.PER_SHARD, population.PER_MEMBER
     programs = {}
     for length in {plan.length(1), plan.length(plan.num_chunks)}:
 
-        def advance(session_: Session, settings: Settings, length: int = length):
-            return session.advance(session_, make_trainer(settings), evaluate, length)
+        def advance(session_: Session, own: Hyperparameters, length: int = length):
+            return session.advance(session_, make_trainer(own), evaluate, length)
 
         program = jax.jit(
             population.each(advance, layout, specs, specs),
             donate_argnums=0,
             compiler_options=compiler_options(),
         )
-        programs[length] = program.lower(sessions, settings).compile()
+        programs[length] = program.lower(sessions, hyperparameters).compile()
     return programs
 
 
 def score(row: logs.Row) -> float:
-    """By which the best save is the best: the mean over the seeds."""
-    return logs.mean(row["greedy_return"])
+    """Score of a checkpoint: the mean evaluation return over the seeds."""
+    return logs.mean(row["eval_return"])
 
 
 def _require_one_finite(report: Report, plan: Plan) -> None:
-    """Others go on while one is left: what is lost has its place in the result."""
+    """Raises `RunError` if all agents diverged; while one is left, training continues."""
     finite = np.isfinite(report.metrics.loss)
-    # An update's loss is that before its step: parameters may be lost after the last.
+    # The loss of an update precedes its step, so it cannot show that the last step diverged.
     finite[:, -1] &= report.finite
     if not finite.all(axis=1).any():
         iteration = int(np.argmin(finite.all(axis=0)))
-        member = int(np.argmin(finite[:, iteration]))
+        agent = int(np.argmin(finite[:, iteration]))
         raise RunError(
-            f"the loss of seed {plan.members.seeds[member]} is no longer finite at world step "
-            f"{report.metrics.world_steps[member, iteration]:,}. What was saved before is kept; "
-            "begin a new run with a smaller learning rate.",
+            f"the loss of seed {plan.agents.seeds[agent]} is not finite at environment step "
+            f"{report.metrics.env_steps[agent, iteration]:,}. Earlier checkpoints are kept; "
+            "start a new run with a smaller learning rate.",
             DIVERGED,
         )

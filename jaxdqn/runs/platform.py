@@ -1,4 +1,4 @@
-"""What is JAX told before it starts?"""
+"""Configuration of JAX before its backend starts, and detection of accelerators."""
 
 import contextlib
 import os
@@ -6,40 +6,38 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+
 
 def configure(cpu_devices: int = 1, compilation_cache: bool = True) -> None:
-    """Call before anything touches JAX' backend.
+    """Configures JAX; call it before anything uses the backend.
 
-    - So many devices on a CPU: each computes on a core of its own.
-    - One host thread for each: handing matrices this small to a pool costs more than it
-      gains (an iteration of the default run: 190 µs on one thread, 270 on two).
-    - Full float32 products: by default a TPU rounds their inputs to bfloat16 and a
-      recent GPU to tf32, fine for large networks, not for one of 64 units.
-    - A persistent compilation cache in the user's cache folder, unless switched off,
-      or put elsewhere by `JAX_COMPILATION_CACHE_DIR`.
+    - `cpu_devices` devices on a CPU, each of which computes on one core.
+    - One host thread per device: for matrices this small a thread pool costs more than it
+      saves (an iteration of the default run takes 190 µs with one thread, 270 µs with two).
+    - Matrix products in full float32. By default a TPU rounds their inputs to bfloat16 and a
+      recent GPU to tf32, which suits large networks, but not one with 64 units.
+    - A persistent compilation cache in the cache directory of the user, unless disabled or
+      set by `JAX_COMPILATION_CACHE_DIR`.
     """
     os.environ.setdefault("NPROC", "1")
-    import jax
-
-    with contextlib.suppress(RuntimeError):  # Too late: in a notebook JAX may run already.
+    with contextlib.suppress(RuntimeError):  # In a notebook the backend may run already.
         jax.config.update("jax_num_cpu_devices", cpu_devices)
     jax.config.update("jax_default_matmul_precision", "float32")
     if compilation_cache and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        with contextlib.suppress(OSError):  # Without a home there is no cache.
+        with contextlib.suppress(OSError):  # Without a writable home there is no cache.
             (caches / "jaxdqn").mkdir(parents=True, exist_ok=True)
             jax.config.update("jax_compilation_cache_dir", str(caches / "jaxdqn"))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def compiler_options() -> dict[str, int]:
-    """For `jax.jit`, once the backend has started.
+    """Options of `jax.jit`; starts the backend.
 
-    On a CPU LLVM's first level instead of its third: 0.8 of the compile time, and programs
-    as fast, since what takes their time are library calls.
+    LLVM's optimisation level 1 instead of 3 on a CPU: compiles in 0.8 of the time, and the
+    programs are as fast, because they spend their time in library calls.
     """
-    import jax
-
     return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
 
 
@@ -51,56 +49,52 @@ def cores() -> int:
 
 
 def on_colab() -> bool:
-    """Whether this is a machine of Google Colab."""
+    """Whether this machine belongs to Google Colab."""
     return "COLAB_RELEASE_TAG" in os.environ
 
 
 def accelerator() -> str | None:
-    """What the machine has, whether JAX finds it or not: a "GPU", a "TPU" or nothing."""
-    # Colab sets the first everywhere, but leaves it empty where there is no TPU.
+    """The accelerator of the machine, used by JAX or not: "GPU", "TPU" or None."""
+    # Colab sets the first variable everywhere, but leaves it empty without a TPU.
     names = ("COLAB_TPU_1VM", "TPU_ACCELERATOR_TYPE")
     if any(os.environ.get(name) for name in names) or any(Path("/dev").glob("accel*")):
         return "TPU"
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        # It may be installed where there is no GPU, and fails there.
+        # May be installed without a GPU; it then fails.
         subprocess.run(["nvidia-smi", "-L"], check=True, capture_output=True, timeout=30)
         return "GPU"
     return None
 
 
-def lost_accelerator() -> str | None:
-    """The accelerator of the machine that JAX does not use; starts the backend.
+def unused_accelerator() -> str | None:
+    """The accelerator of the machine if JAX does not use it; starts the backend.
 
-    None is lost to who asks for the CPU, by `JAX_PLATFORMS=cpu`.
+    None if the CPU was asked for by `JAX_PLATFORMS=cpu`.
     """
     if os.environ.get("JAX_PLATFORMS") == "cpu":
         return None
-    import jax
-
     try:
-        lost = jax.default_backend() == "cpu"
-    except RuntimeError:  # `JAX_PLATFORMS` asks for one that cannot be had.
-        lost = True
-    return accelerator() if lost else None
+        on_cpu = jax.default_backend() == "cpu"
+    except RuntimeError:  # `JAX_PLATFORMS` names a platform that cannot be initialised.
+        on_cpu = True
+    return accelerator() if on_cpu else None
 
 
-def warn_of_lost_accelerator() -> None:
-    """Says so, and what helps, when the machine has an accelerator that JAX does not use; starts the backend."""
-    import jax
-
-    lost, version = lost_accelerator(), jax.__version__
-    if lost is None:
+def warn_of_unused_accelerator() -> None:
+    """Prints a warning with a remedy if JAX does not use the accelerator of the machine; starts the backend."""
+    unused, version = unused_accelerator(), jax.__version__
+    if unused is None:
         return
     if on_colab():
         remedy = (
-            "Colab's own plugin no longer fits. Choose Runtime > Disconnect and delete runtime, "
-            "then install again without -U and without an extra of jax."
+            "The installed JAX no longer matches Colab's plugin. Choose Runtime > Disconnect and "
+            "delete runtime, then install again without -U and without an extra of jax."
         )
     else:
-        extra = {"GPU": "cuda", "TPU": "tpu"}[lost]
-        remedy = f'Install the two together, as in: pip install "jax[{extra}]=={version}"'
+        extra = {"GPU": "cuda", "TPU": "tpu"}[unused]
+        remedy = f'Install both together: pip install "jax[{extra}]=={version}"'
     print(
-        f"warning: this machine has a {lost}, but jax {version} runs on the CPU: its plugin for a "
-        f"{lost} is missing or not of a version that fits {version}. {remedy}",
+        f"warning: this machine has a {unused}, but jax {version} runs on the CPU: the {unused} plugin "
+        f"is missing or does not match jax {version}. {remedy}",
         file=sys.stderr,
     )

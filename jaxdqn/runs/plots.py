@@ -1,28 +1,31 @@
-"""What does a run look like? The picture of its returns."""
+"""Pictures: the shared colours and axes, and the return curve of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxdqn.runs.logs import Row
 
+FAINT, STRONG, MARK = "#9aa5b1", "#c2410c", "#c9c3b8"
+"""Colours of single seeds, of medians, and of reference lines."""
 LINES = (
-    ("train_return", "training, exploring", "#9aa5b1", 1.0),
-    ("greedy_return", "greedy evaluation", "#c2410c", 2.5),
+    ("train_return", "training, with exploration", FAINT, 1.0),
+    ("eval_return", "greedy evaluation", STRONG, 2.5),
 )
 
 
 def curve(path: Path, rows: Sequence[Row]) -> None:
-    """Return against world steps: of training thin, of the greedy policy thick.
+    """Draws the returns of training (thin) and evaluation (thick) against environment steps.
 
-    Of several seeds one faint line each, their median, and a band from the 10 % to
-    the 90 % quantile. A mean over training episodes is missing where none ended.
+    Several seeds are one faint line each, with their median and a band from the 10 % to the
+    90 % quantile. Chunks in which no training episode ended are left out.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    steps = np.array([row["world_steps"] for row in rows])
+    steps = np.array([row["env_steps"] for row in rows])
     for name, label, color, width in LINES:
         values = np.array([row[name] for row in rows], float)
         present = ~np.all(np.isnan(values), axis=1)
@@ -34,9 +37,14 @@ def curve(path: Path, rows: Sequence[Row]) -> None:
             axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.35)
             axes.fill_between(steps[present], low, high, color=color, alpha=0.2, linewidth=0)
         axes.plot(steps[present], middle, color=color, linewidth=width, label=label)
-    axes.set(xlabel="world steps", ylabel="return of an episode")
+    axes.set(xlabel="environment steps", ylabel="episode return")
     axes.margins(y=0.03)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="lower right", fontsize=8)
+    bare(axes)
     figure.savefig(path, dpi=110)
+
+
+def bare(axes: Axes) -> None:
+    """Removes the frame above and to the right."""
+    axes.spines[["top", "right"]].set_visible(False)

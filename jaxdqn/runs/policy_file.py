@@ -1,4 +1,4 @@
-"""What of a run can anybody read? Its policy: plain arrays, without a line of ours."""
+"""Policy files: the parameters of a network as plain NumPy arrays in `policy.npz`."""
 
 import io
 import zipfile
@@ -14,14 +14,14 @@ from jaxdqn.runs.directory import write_bytes
 from jaxdqn.runs.errors import DAMAGED, RunError
 
 POLICY = "policy.npz"
-"""The parameters, in the directory of a policy."""
+"""Name of the file in the directory of a policy."""
 
 
 def save_policy(path: Path, params: Any) -> None:
-    """Writes parameters alone, as plain arrays, to `policy.npz` in the directory `path`.
+    """Writes `params` as plain arrays to `policy.npz` in the directory `path`.
 
-    An array's name is its path in the tree after the number of its layer, which counts
-    layers as they are applied: `00.params.Torso_0.Dense_0.kernel`.
+    The name of an array is the number of its layer, in the order in which the layers are
+    applied, followed by its path in the tree: `00.params.Torso_0.Dense_0.kernel`.
     """
     file, arrays = io.BytesIO(), cast(Any, _plain_arrays(params))
     np.savez(file, **arrays)
@@ -30,32 +30,33 @@ def save_policy(path: Path, params: Any) -> None:
 
 
 def load_policy(path: Path, template: Any) -> Any:
-    """Parameters shaped like `template`; raises `RunError` where they are missing or of another network.
+    """Parameters from the directory `path`, with the structure, dtypes and shapes of `template`.
 
-    Nothing in the file is executed, and no more memory is taken than `template` takes.
+    Raises `RunError` if the file is missing, damaged or of another network. Executes nothing
+    in the file, and allocates no more memory than `template` takes.
     """
-    file, wanted = path / POLICY, _plain_arrays(template)
+    file, expected = path / POLICY, _plain_arrays(template)
     try:
         with zipfile.ZipFile(file) as archive:
             found = {
                 name.removesuffix(".npy"): _header(archive, name) for name in archive.namelist()
             }
-        leaves.require_same_leaves(found, wanted)
+        leaves.require_same_leaves(found, expected)
         with np.load(file, allow_pickle=False) as arrays:
-            saved = [arrays[name] for name in wanted]
+            saved = [arrays[name] for name in expected]
     except Exception as error:
         raise RunError(
-            f"{file} holds no policy that can be read: {leaves.line(error)}.", DAMAGED
+            f"{file} must be a policy of this network: {leaves.describe(error)}.", DAMAGED
         ) from None
-    wanted_leaves, structure = jax.tree.flatten(template)
-    same_kind = [
-        x.view(leaves.words(leaf).dtype) for x, leaf in zip(saved, wanted_leaves, strict=True)
+    template_leaves, structure = jax.tree.flatten(template)
+    typed = [
+        x.view(leaves.key_data(leaf).dtype) for x, leaf in zip(saved, template_leaves, strict=True)
     ]
-    return leaves.like(template, structure.unflatten(same_kind))
+    return leaves.to_devices(template, structure.unflatten(typed))
 
 
 def _plain_arrays(params: Any) -> dict[str, np.ndarray]:
-    """The leaves in their order, by the names `save_policy` tells of; bfloat16, which NumPy lacks, as its words."""
+    """The leaves by name, in the order of the tree; bfloat16, which NumPy lacks, as unsigned integers."""
     found = jax.tree_util.tree_leaves_with_path(leaves.on_host(params))
     paths = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in found]
     layers = sorted({path.rpartition(".")[0] for path in paths}, key=networks.layer_order)
@@ -67,11 +68,11 @@ def _plain_arrays(params: Any) -> dict[str, np.ndarray]:
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> jax.ShapeDtypeStruct:
-    """What an array claims to be, before memory is taken for it."""
+    """Shape and dtype in the header of an array, read before memory is allocated for its data."""
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-        raise leaves.Damage(f"{name} is compressed")
-    with archive.open(name) as member:
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise leaves.Damage(f"{name} is of another version of NumPy's format")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        raise leaves.DamagedFile(f"{name} is compressed")
+    with archive.open(name) as array:
+        if np.lib.format.read_magic(array) != (1, 0):
+            raise leaves.DamagedFile(f"{name} has another version of the NumPy format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(array)
     return jax.ShapeDtypeStruct(shape, dtype)

@@ -1,4 +1,4 @@
-"""What does the policy do? CartPole, drawn."""
+"""Animation of an episode of CartPole."""
 
 import math
 from pathlib import Path
@@ -7,23 +7,25 @@ import jax
 import numpy as np
 from PIL import Image, ImageDraw
 
-from jaxdqn import rollout
-from jaxdqn.envs import Env
+from jaxdqn.envs import VectorEnv
 from jaxdqn.networks import Params
 from jaxdqn.policies import Policy
+from jaxdqn.training import rollout
 from jaxdqn.transition import Transition
 
 WIDTH, HEIGHT, SCALE = 360, 200, 2
 TRACK = 150
 PIXELS_PER_METRE = WIDTH / 5.2
 POLE_LENGTH = 1.0
-"""Metres; gymnax' `length` is half of it."""
+"""In metres; `length` in gymnax is half of it."""
 FRAME_STEPS = 2
+"""Environment steps per frame."""
 STEP_MS = 20
+"""Duration of an environment step in milliseconds."""
 
 
-def episode(key: jax.Array, params: Params, env: Env, policy: Policy) -> np.ndarray:
-    """Observations `[T, *obs]` of the first episode of the first world, at most 1000 of them."""
+def episode(key: jax.Array, params: Params, env: VectorEnv, policy: Policy) -> np.ndarray:
+    """Observations `[T, *obs]`, T ≤ 1000, of the first episode in the first environment."""
 
     def play(key: jax.Array) -> Transition:
         reset_key, rollout_key = jax.random.split(key)
@@ -31,15 +33,15 @@ def episode(key: jax.Array, params: Params, env: Env, policy: Policy) -> np.ndar
         return rollout.collect(rollout_key, params, actor, env, policy, 1.0, 1000)[1]
 
     transitions = jax.device_get(jax.jit(play)(key))
-    ends = np.flatnonzero(transitions.finished[:, 0])
+    ends = np.flatnonzero(transitions.done[:, 0])
     return transitions.obs[: ends[0] + 1 if ends.size else None, 0]
 
 
 def gif(path: Path, obs: np.ndarray) -> None:
-    """One episode, `obs [T, 4]` of CartPole, at the speed of its own clock, every second step."""
+    """Writes one episode `obs [T, 4]` of CartPole in real time, one frame for every second step."""
     shown = range(0, len(obs), FRAME_STEPS)
     frames = [frame(obs[t], caption=f"step {t + 1}") for t in shown]
-    # One palette for all: each frame looks for its colours there, 30 times as fast as for its own.
+    # A common palette: 30 times as fast as computing one for each frame.
     palette = frames[0].quantize(32)
     frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in frames]
     frames[0].save(
@@ -53,9 +55,9 @@ def gif(path: Path, obs: np.ndarray) -> None:
 
 
 def frame(obs: np.ndarray, caption: str = "") -> Image.Image:
-    """The world in `obs [4]`: cart position (m), velocity (m/s), pole angle (rad, right positive), its velocity."""
+    """Image of `obs [4]`: cart position (m) and velocity, pole angle (rad, positive to the right) and velocity."""
     position, _, angle, _ = (float(x) for x in obs)
-    # Drawn at twice the size and shrunk: PIL does not smooth lines.
+    # Drawn at twice the size and reduced, because PIL does not antialias lines.
     image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), "#fbfaf7")
     draw = ImageDraw.Draw(image)
     metre = PIXELS_PER_METRE * SCALE

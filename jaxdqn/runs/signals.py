@@ -1,4 +1,4 @@
-"""Has somebody asked us to stop? SIGINT and SIGTERM, remembered until it is safe."""
+"""Stop requests: SIGINT and SIGTERM, recorded until the run can save and stop."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """The first signal that came, if any."""
+    """The first signal received, or 0."""
 
     signal_number: int = 0
 
@@ -22,11 +22,12 @@ class StopRequest:
         return self.signal_number != 0
 
     def receive(self, signal_number: int, frame: FrameType | None) -> None:
-        """Keeps the first. A second SIGINT ends the process at once, saved or not."""
+        """Signal handler: records the first signal; a SIGINT after it ends the process without saving."""
         del frame
         if self.requested and signal_number == signal.SIGINT:
             os.write(
-                sys.__stderr__.fileno() if sys.__stderr__ else 2, b"\nerror: stopped at once.\n"
+                sys.__stderr__.fileno() if sys.__stderr__ else 2,
+                b"\nerror: stopped without saving.\n",
             )
             os._exit(128 + signal_number)
         self.signal_number = self.signal_number or signal_number
@@ -34,7 +35,7 @@ class StopRequest:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Catches SIGINT and SIGTERM while the block runs; within another such block, shares its request."""
+    """Records SIGINT and SIGTERM while the block runs; a nested block uses the outer request."""
     outer = _current()
     if outer is not None:
         yield outer
@@ -48,12 +49,12 @@ def stop_request() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def stop_if_requested(then: str = "stopped before training began.") -> None:
-    """Raises `RunError` if a signal came in the block around, at a time when nothing has to be saved."""
+def stop_if_requested(message: str = "stopped before training began.") -> None:
+    """Raises `RunError` if a signal was received; call it where nothing has to be saved."""
     request = _current()
     if request is not None and request.requested:
         name = signal.Signals(request.signal_number).name
-        raise RunError(f"{name}: {then}", 128 + request.signal_number)
+        raise RunError(f"{name}: {message}", 128 + request.signal_number)
 
 
 def _current() -> StopRequest | None:

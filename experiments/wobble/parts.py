@@ -1,0 +1,82 @@
+"""Replacements for single parts of the student's agent and of the default agent."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from experiments.wobble import student
+from experiments.wobble.default import Recipe
+from experiments.wobble.student import KerasInit, keras_rmsprop
+from jaxdqn import agents, envs, networks
+from jaxdqn.agents import Agent
+from jaxdqn.envs import VectorEnv
+from jaxdqn.recipes.classic import FEATURES, OBS_SCALE
+
+EPISODES = 500
+"""Training episodes of the student's agent."""
+UPDATES = 28_000
+"""Gradient steps of the student's agent in 30,000 environment steps, 2,000 of which precede the first."""
+REWARD_SCALE = 0.01
+"""Factor of the rewards with which TD errors stay in the quadratic part of the Huber loss."""
+
+
+def falling_epsilon(episode: jax.Array) -> jax.Array:
+    """A common schedule of ε: linear from 1 to 0.02 in the first fifth of the episodes."""
+    return jnp.asarray(optax.linear_schedule(1.0, 0.02, EPISODES // 5)(episode))
+
+
+def small_rewards(env: VectorEnv) -> VectorEnv:
+    """`env` with its rewards multiplied by `REWARD_SCALE`."""
+
+    def step(key: jax.Array, env_state: Any, action: jax.Array) -> tuple[Any, envs.TimeStep]:
+        env_state, timestep = env.step(key, env_state, action)
+        return env_state, timestep._replace(reward=REWARD_SCALE * timestep.reward)
+
+    return env._replace(step=step)
+
+
+def clipped(learning_rate: Any) -> optax.GradientTransformation:
+    """The student's optimizer with the gradient clipping of the default agent."""
+    return optax.chain(optax.clip_by_global_norm(10.0), keras_rmsprop(learning_rate))
+
+
+def student_munchausen() -> Agent:
+    """Munchausen DQN with the student's network."""
+    return agents.munchausen(KerasInit(networks.MLP(student.NUM_ACTIONS, student.FEATURES)))
+
+
+def default_agent(
+    features: Sequence[int] = FEATURES,
+    obs_scale: Any = OBS_SCALE,
+    activation: networks.Activation = networks.norm_relu,
+    agent: Callable[..., Agent] = agents.dqn,
+    **options: Any,
+) -> Agent:
+    """The default agent, or another algorithm, with another network; `options` are those of `agent`."""
+    return agent(networks.MLP(student.NUM_ACTIONS, features, obs_scale, activation), **options)
+
+
+def huber(delta: float) -> Callable[[jax.Array], jax.Array]:
+    """The Huber loss: quadratic for errors up to `delta`, linear above."""
+    return lambda error: optax.huber_loss(error, delta=delta)
+
+
+def normal_draw(recipe: Recipe) -> Recipe:
+    """The student's error in the default agent: a standard normal number is at most ε with probability Φ(ε)."""
+    return recipe._replace(
+        epsilon=lambda env_steps: jax.scipy.stats.norm.cdf(recipe.epsilon(env_steps))
+    )
+
+
+def adam(learning_rate: Any) -> optax.GradientTransformation:
+    """The optimizer of the default agent."""
+    return optax.adam(learning_rate, eps=1e-4)
+
+
+def decaying(learning_rate: jax.Array) -> optax.GradientTransformation:
+    """The student's optimizer with a learning rate that falls linearly to 0 over all updates."""
+    del learning_rate
+    return keras_rmsprop(optax.linear_schedule(1e-3, 0.0, UPDATES))

@@ -1,0 +1,1 @@
+"""Recipes: which environment, networks and hyperparameters belong together."""

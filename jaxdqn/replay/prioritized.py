@@ -1,0 +1,72 @@
+"""Prioritized experience replay, Schaul et al. (2016), arXiv:1511.05952."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn.config import require
+from jaxdqn.replay import sum_tree
+from jaxdqn.replay.uniform import Buffer, Replay, Sample, gather, uniform
+from jaxdqn.transition import Transition
+
+
+class PrioritizedBuffer(NamedTuple):
+    """A ring buffer and a sum tree over the priorities of its transitions."""
+
+    ring: Buffer
+    levels: sum_tree.Levels
+    """Leaf `row * N + column` is the priority of one transition; 0 if it is not yet written."""
+    max_priority: jax.Array
+    """`[]` float32, the largest priority so far, assigned to new transitions."""
+
+
+def prioritized(
+    buffer_size: int,
+    batch_size: int,
+    n_step: int = 1,
+    alpha: float | jax.Array = 0.6,
+    beta: float | jax.Array = 0.4,
+    floor: float = 1e-6,
+) -> Replay:
+    """Samples transition i with probability `P(i) = p_i / Σ p`, `p = (|δ| + floor)^alpha`.
+
+    Its loss is weighted by `(1 / P(i))^beta`, divided by the largest weight of the batch.
+    `alpha` 0 samples uniformly; `beta` 1 corrects the bias fully. A non-finite error leaves
+    the priority unchanged. Raises `ConfigError` for an invalid exponent or floor.
+    """
+    require("alpha", alpha, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
+    require("beta", beta, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
+    require("floor", floor, lambda x: x > 0, "must be above 0.")
+    ring = uniform(buffer_size, batch_size, n_step)
+
+    def init(example: Transition) -> PrioritizedBuffer:
+        return PrioritizedBuffer(ring.init(example), sum_tree.init(buffer_size), jnp.float32(1.0))
+
+    def add(buffer: PrioritizedBuffer, batch: Transition) -> PrioritizedBuffer:
+        num_rows, num_envs, _ = buffer.ring.words.shape
+        first = buffer.ring.next_row
+        written = (first + jnp.arange(batch.reward.shape[0])) % num_rows
+        leaf = (written[:, None] * num_envs + jnp.arange(num_envs)[None]).ravel()
+        priority = jnp.full(leaf.shape, buffer.max_priority)
+        levels = sum_tree.write(buffer.levels, leaf, priority)
+        return PrioritizedBuffer(ring.add(buffer.ring, batch), levels, buffer.max_priority)
+
+    def sample(key: jax.Array, buffer: PrioritizedBuffer) -> Sample:
+        num_envs = buffer.ring.words.shape[1]
+        leaf, priority = sum_tree.sample(key, buffer.levels, batch_size)
+        batch = gather(buffer.ring, leaf // num_envs, leaf % num_envs, n_step)
+        # The sum of the priorities cancels in the division by the largest weight.
+        weight = (jnp.min(priority) / priority) ** beta
+        return Sample(batch, weight, handle=(leaf, priority))
+
+    def update(buffer: PrioritizedBuffer, handle: Any, td_error: jax.Array) -> PrioritizedBuffer:
+        leaf, before = handle
+        priority = (jnp.abs(td_error) + floor) ** alpha
+        # Reading `before` also orders this write after the read; otherwise XLA copies the leaves.
+        priority = jnp.where(jnp.isfinite(priority), priority, before)
+        max_priority = jnp.maximum(buffer.max_priority, jnp.max(priority))
+        levels = sum_tree.write(buffer.levels, leaf, priority)
+        return PrioritizedBuffer(buffer.ring, levels, max_priority)
+
+    return Replay(init, add, sample, update)

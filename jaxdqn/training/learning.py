@@ -1,0 +1,76 @@
+"""One gradient step on one batch, and the update of the target network."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdqn.agents import Agent
+from jaxdqn.networks import Params
+from jaxdqn.replay import Sample
+
+TargetUpdate = Callable[[Params, Params, jax.Array], Params]
+"""`(params, target_params, num_updates []) -> target_params`."""
+
+
+class Learner(NamedTuple):
+    """The state of learning."""
+
+    params: Params
+    target_params: Params
+    """θ⁻, the delayed copy from which targets are computed."""
+    opt_state: optax.OptState
+    num_updates: jax.Array
+    """`[]` int32, gradient steps taken."""
+
+
+class UpdateInfo(NamedTuple):
+    """Measurements of one update."""
+
+    loss: jax.Array
+    """`[]`, weighted mean over the batch, before the step."""
+    td_error: jax.Array
+    """`[B]`, target minus prediction, before the step."""
+
+
+def target_update(period: int, tau: float | jax.Array = 1.0) -> TargetUpdate:
+    """Every `period` updates `θ⁻ += tau (θ - θ⁻)`: a copy for `tau` 1, Polyak averaging for `period` 1."""
+
+    def update(params: Params, target_params: Params, num_updates: jax.Array) -> Params:
+        moved = optax.incremental_update(params, target_params, tau)
+        return optax.periodic_update(moved, target_params, num_updates, period)
+
+    return update
+
+
+def init(
+    key: jax.Array, obs: jax.Array, agent: Agent, optimizer: optax.GradientTransformation
+) -> Learner:
+    """The initial state. The target parameters are a copy: a donated state must not hold one buffer twice."""
+    params = agent.init(key, obs)
+    target_params = jax.tree.map(jnp.copy, params)
+    return Learner(params, target_params, optimizer.init(params), jnp.int32(0))
+
+
+def update(
+    key: jax.Array,
+    learner: Learner,
+    sample: Sample,
+    agent: Agent,
+    optimizer: optax.GradientTransformation,
+    update_target: TargetUpdate,
+) -> tuple[Learner, UpdateInfo]:
+    """`θ <- θ + optimizer(-∇_θ mean(weight · loss))`, then the target update."""
+
+    def mean_loss(params: Params) -> tuple[jax.Array, jax.Array]:
+        loss, td_error = agent.loss(key, params, learner.target_params, sample.batch)
+        return jnp.mean(sample.weight * loss), td_error
+
+    (loss, td_error), grads = jax.value_and_grad(mean_loss, has_aux=True)(learner.params)
+    steps, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
+    params = optax.apply_updates(learner.params, steps)
+    num_updates = learner.num_updates + 1
+    target_params = update_target(params, learner.target_params, num_updates)
+    return Learner(params, target_params, opt_state, num_updates), UpdateInfo(loss, td_error)

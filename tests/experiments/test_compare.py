@@ -1,0 +1,55 @@
+"""Every name that `--agent` takes trains; the table's statistics are right."""
+
+import csv
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import compare
+from jaxdqn import training
+from jaxdqn.config import Config
+from jaxdqn.recipes import classic
+from jaxdqn.runs import experiment
+
+SMALL = Config(buffer_size=800, learning_starts=80, batch_size=16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", classic.AGENTS)
+def test_every_member_trains(name):
+    """A few iterations: finite losses, parameters that move, values of the right shape."""
+    agent = classic.make_agent(name, num_actions=2, features=(8,))
+    trainer = experiment.make_trainer(name, SMALL, agent, total_steps=2_000)
+    with jax.debug_key_reuse(False):
+        start = jax.jit(trainer.init)(jax.random.key(0))
+        end, metrics = jax.jit(lambda state: training.run(trainer, state, 5))(start)
+    assert np.all(np.isfinite(metrics.loss)) and np.all(metrics.num_updates > 0)
+    before, after = (jax.tree.leaves(trainer.params(state)) for state in (start, end))
+    assert any(np.any(x != y) for x, y in zip(before, after, strict=True))
+    assert agent.q_values(trainer.params(end), start.actor.obs).shape == (8, 2)
+
+
+@pytest.mark.slow
+def test_the_table_and_the_picture_and_no_seed_twice(tmp_path, capsys):
+    args = compare.Args(agents=("dqn",), steps=2_000, seeds=2, seed=3, repeats=0, out=tmp_path)
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        compare.main(args)
+        first = capsys.readouterr().out
+        compare.main(args)
+    assert first.startswith("dqn: ") and "| dqn |" in first
+    # Nothing was trained the second time: it says the table alone.
+    assert not capsys.readouterr().out.startswith("dqn: ")
+    rows = list(csv.DictReader((tmp_path / "family.csv").open()))
+    assert [row["seed"] for row in rows] == ["3", "4"]
+    assert (tmp_path / "family.png").stat().st_size > 1_000
+
+
+def test_a_line_of_the_table_counts_what_it_says():
+    rows = [
+        {"agent": "dqn", "seed": str(i), "final_return": f, "best_return": "500"}
+        for i, f in enumerate(["474.9", "475.0", "500.0", "399.0"])
+    ]
+    line = compare.summary("dqn", rows, {"dqn": 1.0})
+    assert line["≥ 475"] == "2 of 4 (15–85 %)" and line["≥ 400"] == "3 of 4"
+    assert line["final: median (least to most)"] == "475 (399 to 500)"

@@ -1,0 +1,152 @@
+"""An arm of the study differs from its family in what it says, and in nothing else: seen from outside, by numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.wobble.default import default
+from experiments.wobble.run import arms
+from jaxdqn.training.learning import Learner
+from jaxdqn.transition import Transition
+
+STEPS = 30_000
+KEY = 7
+TWO = {"default-huber-small": {"env", "agent"}}
+"""The arms that say two things."""
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    return Transition(
+        obs=jnp.asarray(rng.normal(size=(16, 4)), jnp.float32),
+        action=jnp.arange(16) % 2,
+        reward=jnp.where(jnp.arange(16) % 2 == 0, 1.0, 500.0),
+        discount=jnp.where(jnp.arange(16) % 5 == 0, 0.0, 0.9),
+        done=jnp.arange(16) % 5 == 0,
+        next_obs=jnp.asarray(rng.normal(size=(16, 4)), jnp.float32),
+    )
+
+
+def of_agent(agent):
+    """Its loss under two networks of the same keys: network, scale, bootstrap and loss all count."""
+
+    def loss(batch):
+        params, target_params = (agent.init(jax.random.key(KEY + i), batch.obs) for i in (0, 1))
+        larger = jax.tree.map(lambda x: 3 * x, params)
+        return agent.loss(jax.random.key(KEY), larger, target_params, batch)[0]
+
+    return np.asarray(jax.jit(loss)(batch())).tolist()
+
+
+def of_env(env):
+    """Reward and end of 600 steps to either side, so that the clock's end is among them."""
+    from experiments.wobble.run import probes
+
+    def play(key):
+        def step(carry, t):
+            state, obs = carry
+            action = jnp.argmax(probes.balance(None, obs), axis=-1)
+            state, timestep = env.step(jax.random.fold_in(key, t), state, action)
+            return (state, timestep.obs), (timestep.reward, timestep.terminated)
+
+        return jax.lax.scan(step, env.reset(key), jnp.arange(600))[1]
+
+    return [np.asarray(x).sum().item() for x in jax.jit(play)(jax.random.key(KEY))]
+
+
+def of_memory(memory):
+    example = jax.tree.map(lambda x: x[:1], batch())
+    buffer = jax.eval_shape(memory.init, example)
+    example = example._replace(done=jnp.array([False]), discount=jnp.array([0.9]))
+    grown = [example._replace(reward=jnp.array([float(t)])) for t in range(300)]
+    filled = jax.jit(
+        lambda: memory.add(memory.init(example), jax.tree.map(lambda *x: jnp.stack(x), *grown))
+    )()
+    sample = jax.jit(memory.sample)(jax.random.key(KEY), filled)
+    return buffer.words.shape, np.asarray(sample.batch.reward).tolist()
+
+
+def of_optimizer(optimizer):
+    """Three steps of two numbers, large and small."""
+    params = jnp.zeros(2)
+    state, found = optimizer.init(params), []
+    for _ in range(3):
+        updates, state = optimizer.update(jnp.array([100.0, 0.1]), state, params)
+        found += np.asarray(updates).round(7).tolist()
+    return found
+
+
+def of_synchronise(synchronise):
+    learner = Learner(jnp.ones(1), jnp.zeros(1), None, jnp.int32(0))
+    started = synchronise.at_start(learner)
+    after = [
+        float(synchronise.after_update(jnp.ones(1), jnp.zeros(1), jnp.int32(n))[0])
+        for n in (24, 25)
+    ]
+    return float(started.target_params[0]), after
+
+
+def of_student(made):
+    at = [jnp.int32(episode) for episode in (0, 50, 499)]
+    return {
+        "env": of_env(made.env),
+        "agent": of_agent(made.agent),
+        "memory": of_memory(made.memory),
+        "optimizer": of_optimizer(made.optimizer(jnp.float32(1e-3))),
+        "learning_rate": [float(made.learning_rate(x)) for x in at],
+        "epsilon": [round(float(made.epsilon(x)), 6) for x in at],
+        "draw": made.draw,
+        "synchronise": of_synchronise(made.synchronise),
+        "numbers": (made.gamma, made.learning_starts, made.num_updates),
+    }
+
+
+def of_default(made):
+    at = [jnp.float32(x) for x in (0, 5_000, STEPS)]
+    numbers = {name: value for name, value in vars(made.config).items() if name != "buffer_size"}
+    return {
+        "env": of_env(made.env),
+        "agent": of_agent(made.agent),
+        "optimizer": of_optimizer(made.optimizer(1e-3)),
+        "learning_rate": [round(float(made.learning_rate(x)), 9) for x in at],
+        "epsilon": [round(float(made.epsilon(x)), 6) for x in at],
+        "buffer_size": made.config.buffer_size,
+        "numbers": numbers,
+    }
+
+
+@pytest.fixture(scope="module")
+def families():
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        yield {
+            "student": of_student(arms.student()),
+            "repaired": of_student(arms.repaired()),
+            "default": of_default(default(STEPS)),
+        }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in arms.ARMS if name not in ("student", "default")])
+def test_an_arm_differs_in_one_thing(families, name):
+    arm = arms.ARMS[name]
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        if arm.family == "default":
+            found = of_default(arm.make(STEPS))
+        else:
+            found = of_student(arm.make())
+    base = families[arm.family]
+    changed = {field for field in base if found[field] != base[field]}
+    if name in (
+        "default-epsilon",
+        "default-gamma",
+        "default-target",
+        "default-n-step",
+        "default-start",
+    ):
+        # A number of `Config`, and what is made of it.
+        assert "numbers" in changed
+        numbers = found["numbers"]
+        assert sum(numbers[x] != base["numbers"][x] for x in numbers) == 1
+        changed -= {"epsilon", "learning_rate"}
+    assert changed == TWO.get(name, changed) and len(changed) == len(TWO.get(name, (1,))), changed

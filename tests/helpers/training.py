@@ -1,0 +1,74 @@
+"""A trainer on the chain environment, and comparisons of states and of compiled programs."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from helpers.envs import LENGTH, chain
+
+from jaxdqn import agents, networks, replay, training
+from jaxdqn.config import Config
+
+GAMMA = 0.9
+
+
+def chain_trainer(n_step=1, buffer_size=2_000, gamma=GAMMA, epsilon=1.0, time_limit=3):
+    """Training of a linear network on one-hot positions, which is equivalent to a table."""
+    config = Config(
+        num_envs=4,
+        num_steps=2,
+        num_updates=2,
+        batch_size=32,
+        buffer_size=buffer_size,
+        learning_starts=80,
+        n_step=n_step,
+        gamma=gamma,
+        target_period=10,
+    )
+    return training.dqn(
+        config,
+        chain(config.num_envs, LENGTH, time_limit),
+        agents.dqn(networks.MLP(2, features=())),
+        replay.uniform(config.buffer_size, config.batch_size, config.n_step),
+        optax.adam(optax.linear_schedule(0.02, 0.0, 4_000)),
+        lambda env_steps: jnp.full_like(env_steps, epsilon, jnp.float32),
+    )
+
+
+TRAINER = chain_trainer()
+
+
+def equal(x, y):
+    """Whether the leaves of two trees are equal."""
+    bits = [jax.tree.map(raw, jax.tree.leaves(tree)) for tree in (x, y)]
+    return all(np.array_equal(a, b) for a, b in zip(*bits, strict=True))
+
+
+def raw(leaf):
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
+
+
+def ring_sized_work(compiled, num_rows):
+    """Instructions inside loops that copy or otherwise move an array with `num_rows` rows."""
+    harmless = {
+        "parameter", "get-tuple-element", "tuple", "bitcast", "dynamic-update-slice",
+        "while", "conditional", "fusion", "call", "scatter",
+    }  # fmt: skip
+    found, in_entry = [], False
+    for line in compiled.as_text().splitlines():
+        if line.endswith("{") and not line.startswith(" "):
+            in_entry = line.startswith("ENTRY")
+        instruction = re.match(r"\s+(?:ROOT )?%?\S+ = (\w+\[[\d,]*\])\S* ([\w-]+)\(", line)
+        if instruction and not in_entry:
+            shape, operation = instruction.groups()
+            if re.search(rf"[\[,]{num_rows}[,\]]", shape) and operation not in harmless:
+                found.append(f"{operation} {shape}")
+    return found
+
+
+ROWS = 997
+"""Number of rows of a replay, which no other array has."""

@@ -1,0 +1,40 @@
+"""What is packed comes back, bit for bit, whatever its dtypes and shapes."""
+
+import hypothesis.extra.numpy as hnp
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxdqn.replay import packing
+
+DTYPES = [np.float32, np.int32, np.uint32, np.uint8, np.bool_, np.float16, np.int16]
+
+
+@st.composite
+def leaves(draw):
+    """Arrays of any bits, under leading axes `[3, 2]`."""
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    shape = (3, 2, *draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=5)))
+    if dtype.kind == "b":
+        return draw(hnp.arrays(dtype, shape))
+    size = int(np.prod(shape)) * dtype.itemsize
+    return np.frombuffer(draw(st.binary(min_size=size, max_size=size)), dtype).reshape(shape)
+
+
+@settings(max_examples=40)
+@given(st.lists(leaves(), min_size=1, max_size=4))
+def test_unpack_undoes_pack_to_the_bit(arrays):
+    tree = {str(k): jnp.asarray(array) for k, array in enumerate(arrays)}
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), tree)
+    found = packing.unpack(packing.pack(tree, 2), like)
+    assert jax.tree.map(lambda x: x.dtype, found) == jax.tree.map(lambda x: x.dtype, tree)
+    for name, array in tree.items():
+        assert np.asarray(found[name]).tobytes() == np.asarray(array).tobytes()
+
+
+def test_a_row_is_as_short_as_whole_words_allow():
+    """A pixel image of 5 bytes is 2 words, a bool 1, four float32 4."""
+    tree = (jnp.zeros((7, 5), jnp.uint8), jnp.zeros(7, bool), jnp.zeros((7, 4)))
+    assert packing.pack(tree, 1).shape == (7, 2 + 1 + 4)

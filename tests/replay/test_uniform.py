@@ -1,0 +1,124 @@
+"""The ring, against a deque, and what is drawn from it, against an enumeration."""
+
+from collections import deque
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.envs import numbered
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxdqn import replay
+
+add = jax.jit(replay.add)
+gather = jax.jit(replay.gather, static_argnums=3)
+example = partial(numbered, 0, 1)
+
+
+def rows_of(buffer):
+    """The rows of a ring, oldest first."""
+    filled, num_rows = int(buffer.filled_rows), buffer.words.shape[0]
+    order = [(int(buffer.next_row) - filled + i) % num_rows for i in range(filled)]
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[order], replay.contents(buffer))
+
+
+def empty(num_rows, num_envs):
+    return replay.init(jax.tree.map(lambda x: x[0], example(num_envs)), num_rows)
+
+
+@settings(max_examples=40)
+@given(
+    num_rows=st.integers(1, 6),
+    num_envs=st.integers(1, 3),
+    lengths=st.lists(st.integers(1, 8), max_size=6),
+)
+def test_the_ring_is_a_deque(num_rows, num_envs, lengths):
+    buffer, oracle, count = empty(num_rows, num_envs), deque(maxlen=num_rows), 0
+    for length in lengths:
+        batch = numbered(count, length, num_envs)
+        buffer = add(buffer, batch)
+        oracle.extend(jax.tree.map(lambda x: x[t], batch) for t in range(length))  # noqa: B023
+        count += length
+    held = rows_of(buffer)
+    assert int(buffer.filled_rows) == len(oracle)
+    for t, row in enumerate(oracle):
+        jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[t], y), held, row)  # noqa: B023
+
+
+def n_step_by_loop(history, t, world, n):
+    """From the rows held, oldest first: walk until an episode, the steps or the history end."""
+    total, weight = np.float32(0), np.float32(1)
+    for k in range(t, min(t + n, len(history))):
+        row = history[k]
+        total += weight * row.reward[world]
+        weight *= row.discount[world]
+        if row.done[world]:
+            break
+    return total, weight, history[k].next_obs[world], history[k].done[world]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("written", [1, 3, 5, 6, 8, 13])
+def test_every_draw_equals_a_walk_along_the_history(written, n):
+    """Terminated, truncated, wrapped round, at the write head: each start, each world."""
+    rng = np.random.default_rng(written)
+    num_rows, num_envs = 5, 4
+    ending = rng.choice(["goes on", "truncated", "terminated", "both"], (written, num_envs))
+    batch = numbered(
+        0,
+        written,
+        num_envs,
+        discount=np.where((ending == "terminated") | (ending == "both"), 0, 0.5).astype(np.float32),
+        done=ending != "goes on",
+    )
+    buffer = add(empty(num_rows, num_envs), batch)
+    history = [jax.tree.map(lambda x: x[t], batch) for t in range(written)][-num_rows:]  # noqa: B023
+    starts, worlds = np.divmod(np.arange(len(history) * num_envs), num_envs)
+    oldest = (int(buffer.next_row) - len(history)) % num_rows
+    drawn = gather(buffer, jnp.array((oldest + starts) % num_rows), jnp.array(worlds), n)
+    for b, (t, world) in enumerate(zip(starts, worlds, strict=True)):
+        total, weight, next_obs, done = n_step_by_loop(history, t, world, n)
+        np.testing.assert_allclose(drawn.reward[b], total, rtol=1e-6)
+        assert drawn.discount[b] == weight
+        assert drawn.done[b] == done
+        np.testing.assert_array_equal(drawn.next_obs[b], next_obs)
+        np.testing.assert_array_equal(drawn.obs[b], history[t].obs[world])
+        assert drawn.action[b] == history[t].action[world]
+
+
+def test_draws_are_uniform_over_what_is_held():
+    # 3 of 5 rows of 4 worlds are filled: 12 transitions, 60,000 draws, 5,000 each.
+    buffer = add(empty(5, 4), numbered(0, 3, 4))
+    drawn = replay.sample(jax.random.key(0), buffer, 60_000, n_step=1)
+    values, counts = np.unique(np.asarray(drawn.reward), return_counts=True)
+    np.testing.assert_array_equal(values, np.sort(numbered(0, 3, 4).reward.ravel()))
+    # χ² with 11 degrees of freedom exceeds 31.3 once in a thousand.
+    assert np.sum((counts - 5_000) ** 2 / 5_000) < 31.3
+
+
+def test_the_largest_draw_stays_inside():
+    """`uniform` is below 1, but a product in float32 might round up to the size."""
+    below_one = np.nextafter(np.float32(1), np.float32(0))
+    for size in (1, 3, 6_250, 1_000_003, 2**23 - 1):
+        assert int(np.float32(below_one * np.float32(size))) == size - 1
+
+
+def test_an_empty_buffer_yields_zeros():
+    drawn = replay.sample(jax.random.key(0), empty(3, 2), 4, n_step=2)
+    assert all(not np.any(leaf) for leaf in drawn)
+
+
+def test_uniform_replay_weighs_all_alike_and_learns_nothing_from_errors():
+    memory = replay.uniform(buffer_size=10, batch_size=3)
+    buffer = memory.add(memory.init(jax.tree.map(lambda x: x[0], example(2))), numbered(0, 2, 2))
+    sample = memory.sample(jax.random.key(1), buffer)
+    np.testing.assert_array_equal(sample.weight, np.ones(3))
+    assert memory.update(buffer, sample.handle, jnp.ones(3)) is buffer
+
+
+def test_a_capacity_that_is_no_multiple_of_the_worlds_is_refused():
+    with pytest.raises(ValueError, match=r"capacity \(10\) must be a positive multiple.*\(4\)"):
+        replay.uniform(10, 1).init(jax.tree.map(lambda x: x[0], example(4)))

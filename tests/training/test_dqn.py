@@ -1,0 +1,178 @@
+"""Properties of whole runs, on the chain, and of the compiled program."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers.training import GAMMA, ROWS, TRAINER, chain_trainer, equal, ring_sized_work
+
+from jaxdqn import agents, networks, replay, training
+from jaxdqn.config import Config, ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _no_false_alarm():
+    """jax 0.10 takes keys that a mapped scan consumes for used twice."""
+    with jax.debug_key_reuse(False):
+        yield
+
+
+@pytest.fixture(scope="module")
+def run():
+    """`TRAINER` for 30 iterations, compiled once."""
+    return jax.jit(partial(training.run, TRAINER, num_iterations=30))
+
+
+def test_a_state_always_holds_experience():
+    state = jax.jit(TRAINER.init)(jax.random.key(0))
+    assert int(state.buffer.filled_rows) == 80 / 4
+    assert int(state.env_steps) == 80
+
+
+def test_counters_count_env_steps_and_updates(run):
+    state, metrics = run(jax.jit(TRAINER.init)(jax.random.key(0)))
+    # 30 iterations of 4 worlds * 2 steps and 2 updates, after a warm-up of 80.
+    assert int(state.env_steps) == 80 + 30 * 8 and int(state.learner.num_updates) == 60
+    np.testing.assert_array_equal(metrics.env_steps, 80 + 8 * np.arange(1, 31))
+
+
+def test_metrics_tell_what_the_buffer_holds(run):
+    state, metrics = run(jax.jit(TRAINER.init)(jax.random.key(0)))
+    new = jax.tree.map(lambda ring: ring[20:80], replay.contents(state.buffer))
+    np.testing.assert_array_equal(metrics.num_episodes, np.sum(new.done.reshape(30, -1), axis=1))
+    # A reward is earned only by ending an episode, so all of it is in the returns.
+    assert np.sum(metrics.return_sum) == np.sum(new.reward)
+
+
+def test_two_runs_of_fifteen_are_one_of_thirty(run):
+    half = jax.jit(partial(training.run, TRAINER, num_iterations=15))
+    start = jax.jit(TRAINER.init)(jax.random.key(0))
+    middle, first = half(start)
+    end, second = half(middle)
+    whole, metrics = run(start)
+    assert equal(end, whole)
+    assert equal(jax.tree.map(lambda x, y: jnp.concatenate([x, y]), first, second), metrics)
+
+
+def test_another_seed_is_another_run(run):
+    states = [run(jax.jit(TRAINER.init)(jax.random.key(seed)))[0] for seed in (0, 1)]
+    assert not equal(states[0].learner.params, states[1].learner.params)
+    first, second = (replay.contents(state.buffer).action for state in states)
+    assert not equal(first, second)
+
+
+def test_exploration_never_repeats_itself():
+    """If a key were not advanced, each iteration would explore as the one before."""
+    state = jax.jit(TRAINER.init)(jax.random.key(0))
+    state, _ = jax.jit(partial(training.run, TRAINER, num_iterations=30))(state)
+    actions = np.asarray(replay.contents(state.buffer).action[20:80]).reshape(30, -1)
+    assert len(np.unique(actions, axis=0)) > 25
+
+
+@pytest.mark.parametrize("time_limit", [3, 50])
+def test_learns_the_known_values_whatever_the_clock_does(time_limit):
+    """q(s, right) = γ^(4 - s), and left leads one state back. The clock changes nothing:
+
+    were a time limit taken for an end, values with limit 3 would come out too small.
+    """
+    trainer = chain_trainer(time_limit=time_limit)
+    train = jax.jit(lambda key: training.run(trainer, trainer.init(key), 2_000)[0])
+    params = train(jax.random.key(0)).learner.params
+    q = networks.MLP(2, features=()).apply(params, jnp.eye(LENGTH))
+    value = GAMMA ** np.arange(LENGTH - 1, -1, -1)
+    left = GAMMA * value[[0, 0, 1, 2, 3]]
+    np.testing.assert_allclose(q, np.stack([left, value], -1), atol=0.02)
+
+
+def test_the_updates_of_an_iteration_draw_each_its_own_batch():
+    """If they shared a key, two updates from one state would see the same errors."""
+    seen = []
+
+    def record(key, buffer):
+        sample = replay.sample(key, buffer, 32, 1)
+        jax.debug.callback(lambda reward: seen.append(np.asarray(reward)), sample.obs)
+        return replay.Sample(sample, jnp.ones(32), ())
+
+    memory = replay.uniform(2_000, 32)._replace(sample=record)
+    trainer = training.dqn(
+        Config(num_envs=4, num_updates=4, learning_starts=80, buffer_size=2_000),
+        chain(4),
+        agents.dqn(networks.MLP(2, features=())),
+        memory,
+        optax.sgd(0.1),
+        lambda env_steps: jnp.float32(1.0),
+    )
+    jax.block_until_ready(jax.jit(lambda key: trainer.step(trainer.init(key)))(jax.random.key(0)))
+    jax.effects_barrier()
+    assert len(seen) == 4 and len({batch.tobytes() for batch in seen}) == 4
+
+
+def test_floats_may_be_traced():
+    """A sweep over γ and the exploration rate as one program equals each training alone."""
+
+    def final_loss(gamma, epsilon):
+        trainer = chain_trainer(gamma=gamma, epsilon=epsilon)
+        return training.run(trainer, trainer.init(jax.random.key(0)), 20)[1].loss[-1]
+
+    gammas, epsilons = jnp.array([0.5, 0.9]), jnp.array([0.3, 1.0])
+    swept = jax.jit(jax.vmap(final_loss))(gammas, epsilons)
+    alone = [jax.jit(final_loss)(g, e) for g, e in zip(gammas, epsilons, strict=True)]
+    np.testing.assert_allclose(swept, alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"num_envs": 2}, r"num_envs \(2\) must be that of the env \(4\)"),
+        ({"learning_starts": 42}, r"learning_starts \(42\) must be a multiple of num_envs \(4\)"),
+        ({"buffer_size": 4, "num_steps": 2}, r"capacity \(4\) must hold one rollout"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused_when_it_is_built(choice, message):
+    config = Config(
+        **{"num_envs": 4, "buffer_size": 400, "learning_starts": 80, "n_step": 1} | choice
+    )
+    agent = agents.dqn(networks.MLP(2, features=()))
+    memory = replay.uniform(config.buffer_size, 8)
+    with pytest.raises(ConfigError, match=message):
+        training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
+
+
+def test_a_network_that_does_not_fit_the_worlds_is_refused():
+    config = Config(num_envs=4, buffer_size=400, learning_starts=80)
+    agent = agents.dqn(networks.MLP(3, features=()))
+    memory = replay.uniform(config.buffer_size, 8)
+    trainer = training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
+    with pytest.raises(ValueError, match=r"q_values \(\(4, 3\)\) must have a value for each"):
+        trainer.init(jax.random.key(0))
+
+
+@pytest.mark.parametrize("layout", ["alone", "vmap"])
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_the_compiled_loop_never_copies_the_replay(layout, n_step):
+    trainer = chain_trainer(n_step=n_step, buffer_size=4 * ROWS)
+    program = partial(training.run, trainer, num_iterations=10)
+    init, key = trainer.init, jax.random.key(0)
+    if layout == "vmap":
+        program, init, key = jax.vmap(program), jax.vmap(init), jax.random.split(key, 3)
+    state = jax.eval_shape(init, key)
+    compiled = jax.jit(program, donate_argnums=0).lower(state).compile()
+    assert ring_sized_work(compiled, ROWS) == []
+
+
+def test_a_copy_of_the_replay_would_be_seen():
+    """The test above can fail: a ring written in one branch of a batched `cond` is copied."""
+
+    def write(ring, t):
+        written = jax.lax.dynamic_update_index_in_dim(ring, ring[t] + 1, t, 0)
+        return jax.lax.cond(t % 2 == 0, lambda: written, lambda: ring)
+
+    def loop(ring, start):
+        return jax.lax.fori_loop(0, 10, lambda i, ring: write(ring, start + i), ring)
+
+    rings, starts = jnp.zeros((3, ROWS, 2)), jnp.arange(3)
+    compiled = jax.jit(jax.vmap(loop), donate_argnums=0).lower(rings, starts).compile()
+    assert ring_sized_work(compiled, ROWS)

@@ -1,0 +1,59 @@
+"""PQN: its targets on the chain, its counters, its errors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers.envs import LENGTH, chain
+
+from jaxdqn import agents, networks, training
+from jaxdqn.config import ConfigError
+
+AGENT = agents.dqn(networks.MLP(2, features=()))
+
+
+def trainer(num_minibatches=4, **choices):
+    schedule = optax.linear_schedule(0.03, 0.0, 2_400)
+    return training.pqn(
+        chain(num_envs=4, time_limit=3),
+        AGENT,
+        optax.adam(schedule),
+        lambda env_steps: 1.0,
+        num_steps=16,
+        num_epochs=2,
+        num_minibatches=num_minibatches,
+        gamma=0.9,
+        **choices,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_false_alarm():
+    with jax.debug_key_reuse(False):
+        yield
+
+
+def test_learns_the_known_values_though_the_clock_cuts_every_episode():
+    """Without λ, as random play is off-policy: q(s, right) = γ^(4 - s), left leads one back."""
+    train = jax.jit(lambda key: training.run(one_step, one_step.init(key), 300))
+    one_step = trainer(lambda_=0.0)
+    state, metrics = train(jax.random.key(0))
+    q = AGENT.q_values(one_step.params(state), jnp.eye(LENGTH))
+    value = 0.9 ** np.arange(LENGTH - 1, -1, -1)
+    expected = np.stack([0.9 * value[[0, 0, 1, 2, 3]], value], -1)
+    np.testing.assert_allclose(q, expected, atol=0.03)
+    # 300 iterations of 4 worlds * 16 steps and 2 epochs of 4 minibatches.
+    assert int(metrics.env_steps[-1]) == 300 * 64 and int(metrics.num_updates[-1]) == 300 * 8
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"lambda_": 1.5}, r"lambda_ \(1.5\) must lie in \[0, 1\]"),
+        ({"num_minibatches": 5}, r"num_minibatches \(5\) must divide num_steps \* num_envs \(64\)"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(choice, message):
+    with pytest.raises(ConfigError, match=message):
+        trainer(**choice)
