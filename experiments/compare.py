@@ -74,7 +74,7 @@ def update_ratios(names: Sequence[str], steps: int, repeats: int) -> dict[str, f
     """Time of an update, its share of the rollout included, relative to DQN's: medians, in turns."""
     import jax
 
-    from experiments.benchmark.run import measure
+    from experiments.benchmark import measure
     from jaxdqn import training
 
     calls, updates = {}, {}
@@ -134,7 +134,7 @@ def main(args: Args) -> None:
     check_at_least("seeds", args.seeds, 1)
     check_at_least("seed", args.seed, 0)
     check_at_least("repeats", args.repeats, 0)
-    from experiments.benchmark.run import measure
+    from experiments.benchmark import measure
     from jaxdqn.runs import platform
 
     platform.configure(platform.cores())

@@ -153,7 +153,7 @@ def main(args: Args) -> None:
     check_at_least("seed", args.seed, 0)
     if not args.budgets:
         raise ConfigError("budgets", "", f"must name some of {', '.join(BUDGETS)}.")
-    from experiments.benchmark.run import measure
+    from experiments.benchmark import measure
     from experiments.results import variants
     from jaxdqn.runs import platform, signals
 

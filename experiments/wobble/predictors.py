@@ -56,7 +56,7 @@ def lead(
 
     def mean_score(rows: np.ndarray) -> np.ndarray:
         # How often each seed is in the sample.
-        counts = np.apply_along_axis(np.bincount, -1, rows, minlength=num_seeds)
+        counts = np.apply_along_axis(np.bincount, -1, rows, minlength=num_seeds).astype(float)
         score = (counts @ np.transpose(larger)) / (counts @ np.transpose(compared))
         weight = np.where(np.isfinite(score), counts[..., collapsed], 0.0)
         return np.sum(weight * np.nan_to_num(score), axis=-1) / np.sum(weight, axis=-1)

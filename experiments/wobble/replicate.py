@@ -84,12 +84,12 @@ def train(name: VersionName, args: Args) -> Result:
     )
     evaluate = classic.make_evaluate(config.agent, args.eval_episodes)
 
-    def one(key: jax.Array) -> Result:
+    def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         train_key, evaluation_key = jax.random.split(key)
         played, params = episodes.train(train_key, config, args.episodes, args.eval_interval)
         keys = jax.random.split(evaluation_key, args.episodes // args.eval_interval)
         eval_return = jax.lax.map(lambda x: evaluate(*x).mean(), (keys, params))
-        return Result(played.episode_return, eval_return, played.env_steps[-1])
+        return played.episode_return, eval_return, played.env_steps[-1]
 
     seeds = range(args.seed, args.seed + args.seeds)
     found = [result for _, result in groups.train(one, seeds, name, KEPT)]

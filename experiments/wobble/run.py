@@ -31,9 +31,9 @@ PLAN = ("steps", "episodes", "eval_episodes", "long_episodes")
 KEPT = "stopped; finished arms are kept, the same command continues."
 TABLES = """# Tables of the study
 
-The findings are described in README.md. Brackets hold 95 % intervals; `p` is the p-value of McNemar's test. *Expected* was
-committed before the runs. *Found* is `same` if the interval of the difference contains 0: no difference that this number
-of seeds would show."""
+The findings are described in README.md. Brackets hold 95 % intervals; `p` is the p-value of McNemar's test.
+*Expected* was committed before the runs. *Found* is `same` if the interval of the difference contains 0: no
+difference that this number of seeds would show."""
 QUICK_ARMS = ("student", "student_fixed", "default")
 
 
@@ -91,7 +91,7 @@ def rows_of_measurements(name: str, seed: int, results: Results) -> list[Row]:
     """Rows of measurements.csv of one seed, without measurements after the end of its training."""
     measurement = results.measurement
     assert measurement is not None
-    churn = np.concatenate([[np.nan], probes.churn(measurement.actions)])
+    churn = np.concatenate([[np.nan], probes.churn(np.asarray(measurement.actions))])
     columns = (
         results.eval_return,
         measurement.action_gap,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.wobble.default import default
-from experiments.wobble.run import arms
+from experiments.wobble import arms
 from jaxdqn.training.learning import Learner
 from jaxdqn.transition import Transition
 
@@ -41,7 +41,7 @@ def of_agent(agent):
 
 def of_env(env):
     """Reward and end of 600 steps to either side, so that the clock's end is among them."""
-    from experiments.wobble.run import probes
+    from experiments.wobble import probes
 
     def play(key):
         def step(carry, t):

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from experiments.wobble.run import default
+from experiments.wobble import default
 from jaxdqn import training
 from jaxdqn.config import Config, check, fill
 from jaxdqn.recipes import classic

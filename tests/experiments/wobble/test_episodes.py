@@ -9,7 +9,7 @@ import optax
 import pytest
 from helpers.envs import chain
 
-from experiments.wobble.run import episodes, probes, student
+from experiments.wobble import episodes, probes, student
 from jaxdqn import envs, evaluation, replay
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.results.estimates import Estimate
-from experiments.wobble.run import paired
+from experiments.wobble import paired
 
 
 def test_gained_and_lost_and_mcnemar_by_hand():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.wobble.run import predictors
+from experiments.wobble import predictors
 
 UP, DOWN = 500.0, 100.0
 # Seeds 0 and 1 collapse at look 3 and at look 5, seed 2 holds, seed 3 never solves it.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from helpers.envs import chain, numbered
 
-from experiments.wobble.run import probes
+from experiments.wobble import probes
 from jaxdqn import agents, envs, policies, replay
 
 

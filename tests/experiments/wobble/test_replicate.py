@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.wobble.run import replicate, replicate_figure
+from experiments.wobble import replicate, replicate_figure
 from jaxdqn.config import ConfigError
 from jaxdqn.runs import cli
 

@@ -10,16 +10,7 @@ import pytest
 
 from experiments.results import rows
 from experiments.wobble.default import default
-from experiments.wobble.run import (
-    episodes,
-    measurements,
-    parts,
-    probes,
-    run,
-    store,
-    student,
-    tables,
-)
+from experiments.wobble import episodes, measurements, parts, probes, run, store, student, tables
 from jaxdqn.config import ConfigError
 from jaxdqn.runs import cli
 from jaxdqn.runs.errors import DAMAGED, RunError

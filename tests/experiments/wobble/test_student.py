@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.envs import chain
 
-from experiments.wobble.run import episodes, probes, student
+from experiments.wobble import episodes, probes, student
 from jaxdqn import evaluation
 from jaxdqn.transition import Transition
 

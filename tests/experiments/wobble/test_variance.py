@@ -8,7 +8,7 @@ from helpers.envs import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.wobble.run import episodes, variance
+from experiments.wobble import episodes, variance
 from jaxdqn import agents
 
 
