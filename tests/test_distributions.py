@@ -1,4 +1,4 @@
-"""Histograms and quantiles, against slow loops, by hand, and by what they must keep."""
+"""Histograms and quantiles: by hand, against reference implementations, and conserved quantities."""
 
 import jax
 import jax.numpy as jnp
@@ -26,20 +26,22 @@ gaussian_histogram = jax.jit(distributions.gaussian_histogram)
         (7.0, [0, 0, 0, 0, 1]),
         (-7.0, [1, 0, 0, 0, 0]),
     ],
-    ids=["on an atom", "between two", "half way", "above", "below"],
+    ids=["on an atom", "between two", "halfway", "above", "below"],
 )
-def test_a_mass_goes_to_its_neighbours(atom, masses):
+def test_projection_splits_a_mass_between_its_neighbours(atom, masses):
     np.testing.assert_allclose(project(jnp.array([[atom]]), jnp.ones((1, 1)), SUPPORT), [masses])
 
 
-def test_after_a_terminal_state_all_mass_is_at_the_reward():
+def test_projection_of_a_single_point_at_termination():
     probabilities = jnp.array([[0.1, 0.2, 0.3, 0.3, 0.1]])
     atoms = 0.5 + 0.0 * SUPPORT[None]
     np.testing.assert_allclose(project(atoms, probabilities, SUPPORT), [[0, 0, 0.5, 0.5, 0]])
 
 
 @given(seed=st.integers(0, 2**16), reward=st.floats(-5, 5), discount=st.floats(0, 1))
-def test_projection_equals_the_papers_algorithm_and_keeps_the_mass(seed, reward, discount):
+def test_projection_equals_the_algorithm_of_the_paper_and_preserves_the_mass(
+    seed, reward, discount
+):
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(5)).astype(np.float32)
     atoms = np.float32(reward) + np.float32(discount) * np.asarray(SUPPORT)
@@ -48,7 +50,7 @@ def test_projection_equals_the_papers_algorithm_and_keeps_the_mass(seed, reward,
     np.testing.assert_allclose(np.sum(found), 1.0, rtol=1e-5)
 
 
-def test_inside_the_support_projection_keeps_the_mean():
+def test_projection_preserves_the_mean_inside_the_support():
     atoms = jnp.array([[-1.9, -0.3, 0.2, 1.7, 0.9]])
     probabilities = jnp.array([[0.1, 0.2, 0.3, 0.3, 0.1]])
     mean = jnp.sum(atoms * probabilities)
@@ -56,7 +58,7 @@ def test_inside_the_support_projection_keeps_the_mean():
 
 
 @given(value=st.floats(-4, 4), sigma=st.floats(0.2, 3))
-def test_the_histogram_equals_differences_of_the_normal(value, sigma):
+def test_histogram_equals_differences_of_the_normal_distribution(value, sigma):
     found = gaussian_histogram(jnp.array([value], jnp.float32), SUPPORT, sigma)[0]
     expected = oracles.gaussian_histogram(value, np.asarray(SUPPORT, np.float64), sigma)
     np.testing.assert_allclose(found, expected, atol=3e-6)
@@ -65,15 +67,15 @@ def test_the_histogram_equals_differences_of_the_normal(value, sigma):
 @pytest.mark.parametrize(
     ("value", "masses"),
     [(1.2, [0, 0, 0, 1, 0]), (0.5, [0, 0, 0.5, 0.5, 0]), (9.0, [0, 0, 0, 0, 1])],
-    ids=["one bin", "an edge", "beyond"],
+    ids=["one bin", "on an edge", "beyond the support"],
 )
-def test_without_blur_the_histogram_is_one_bin_or_two(value, masses):
+def test_histogram_with_small_sigma_is_one_bin_or_two(value, masses):
     found = gaussian_histogram(jnp.array([value]), SUPPORT, 1e-3)
     np.testing.assert_allclose(found, [masses], atol=1e-6)
 
 
 def test_quantile_huber_by_hand():
-    # Level 1/4; errors 0.5 (inside κ = 1) and -3: (1/4 * 1/8 + 3/4 * 2.5) / 2.
+    # Level 1/4, errors 0.5 (below κ = 1) and -3: (1/4 * 1/8 + 3/4 * 2.5) / 2.
     found = quantile_huber(jnp.array([[1.0]]), jnp.array([[0.25]]), jnp.array([[1.5, -2.0]]), 1.0)
     np.testing.assert_allclose(found, [(0.25 * 0.125 + 0.75 * 2.5) / 2])
 
@@ -90,13 +92,13 @@ def test_quantile_huber_equals_the_double_sum(seed, kappa):
 
 
 def test_quantile_huber_recovers_the_quantiles_of_a_known_distribution():
-    # Returns 0, 1, ..., 99 alike: the quantile at level τ is 100 τ, to a step.
+    # Returns 0, 1, ..., 99 are equally likely: the quantile at level τ is 100 τ up to one step.
     levels = jnp.array([[0.05, 0.25, 0.5, 0.75, 0.95]])
     target = jnp.arange(100.0)[None]
-    slope = jax.jit(jax.grad(lambda x: quantile_huber(x, levels, target, 1.0)[0]))
+    gradient = jax.jit(jax.grad(lambda x: quantile_huber(x, levels, target, 1.0)[0]))
 
     def descend(x, size):
-        return x - size * slope(x), None
+        return x - size * gradient(x), None
 
     sizes = jnp.linspace(20.0, 0.1, 4_000)
     found, _ = jax.lax.scan(descend, jnp.full((1, 5), 50.0), sizes)
@@ -104,13 +106,13 @@ def test_quantile_huber_recovers_the_quantiles_of_a_known_distribution():
 
 
 @pytest.mark.parametrize(
-    ("choice", "message"),
+    ("arguments", "message"),
     [
         ((0.0, 0.0, 5), r"v_min \(0.0\) must be below v_max \(0.0\)"),
         ((0.0, 1.0, 1), r"num_atoms \(1\) must be at least 2"),
         ((float("nan"), 1.0, 5), r"v_min \(nan\) must be below"),
     ],
 )
-def test_a_support_that_is_none_is_refused(choice, message):
+def test_invalid_supports_raise_config_errors(arguments, message):
     with pytest.raises(ConfigError, match=message):
-        distributions.support(*choice)
+        distributions.support(*arguments)

@@ -1,4 +1,4 @@
-"""Exactly one episode in each world."""
+"""Evaluation: exactly one episode in each environment."""
 
 import jax
 import jax.numpy as jnp
@@ -13,27 +13,27 @@ def always(action, num_envs):
     return lambda key, params, obs: jnp.full(num_envs, action)
 
 
-def test_each_world_counts_once_however_short_its_episode():
-    # From a random start, right ends after 1 to 5 steps with return 1; then worlds begin again.
+def test_each_environment_contributes_one_episode_of_any_length():
+    # From a random start, moving right terminates after 1 to 5 steps with return 1.
     env = chain(num_envs=50, length=5, time_limit=10)
     returns = evaluation.evaluate(jax.random.key(0), None, env, always(1, 50))
     np.testing.assert_array_equal(returns, np.ones(50))
 
 
-def test_a_time_limit_ends_an_episode_too():
+def test_truncation_ends_an_episode():
     env = chain(num_envs=50, length=5, time_limit=10)
     returns = evaluation.evaluate(jax.random.key(0), None, env, always(0, 50))
     np.testing.assert_array_equal(returns, np.zeros(50))
 
 
 def test_long_episodes_are_not_cut_short_by_short_ones():
-    # All cartpole worlds fall within a dozen steps if pushed to one side, at different times.
+    # If always pushed to one side, all poles fall within a dozen steps, at different times.
     env = envs.from_gymnax("CartPole-v1", 200)
     returns = evaluation.evaluate(jax.random.key(0), None, env, always(0, 200))
     assert set(np.unique(returns)) == {8, 9, 10, 11}
 
 
-def test_a_world_without_an_end_is_left_after_max_steps():
+def test_episodes_are_stopped_after_max_steps():
     env = envs.from_gymnax("CartPole-v1", 3, max_steps_in_episode=10_000)
     balance = policies.greedy(
         lambda params, obs: jnp.stack([-obs[:, 2] - obs[:, 3], obs[:, 2] + obs[:, 3]], -1)
@@ -43,7 +43,7 @@ def test_a_world_without_an_end_is_left_after_max_steps():
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_the_key_alone_decides(same):
+def test_returns_depend_on_the_key_only(same):
     env = chain(num_envs=40, length=5, time_limit=3)
     keys = jax.random.key(3), jax.random.key(3 if same else 4)
     found = [evaluation.evaluate(key, None, env, always(1, 40)) for key in keys]

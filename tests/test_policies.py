@@ -1,4 +1,4 @@
-"""Who explores, how often, and how evenly."""
+"""Policies: greedy actions, and the frequencies of random ones."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from jaxdqn import policies
 
-# `params` are the action values themselves, the same in each of N worlds.
+# `params` are the action values, the same in each of N environments.
 Q = jnp.array([0.0, 3.0, 1.0])
 
 
@@ -23,7 +23,7 @@ def act(policy, num_envs=30_000):
     return np.asarray(policy(jax.random.key(0), Q, jnp.zeros((num_envs, 1))))
 
 
-def test_greedy_takes_the_largest_value_and_of_equal_ones_the_first():
+def test_greedy_takes_the_first_action_of_largest_value():
     assert set(act(policies.greedy(q_values), 5)) == {1}
     tied = policies.greedy(q_values)(jax.random.key(0), jnp.array([1.0, 1.0]), jnp.zeros((2, 1)))
     np.testing.assert_array_equal(tied, [0, 0])
@@ -31,18 +31,18 @@ def test_greedy_takes_the_largest_value_and_of_equal_ones_the_first():
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.02, 0.3, 1.0])
 def test_epsilon_is_the_probability_of_a_uniform_action(epsilon):
-    # Each of the two lesser actions is taken with probability ε / 3.
+    # Each of the two other actions is taken with probability ε / 3.
     counts = np.bincount(act(policies.epsilon_greedy(explore, epsilon)), minlength=3)
     p = epsilon / 3
     tolerance = 4 * np.sqrt(30_000 * p * (1 - p))
     np.testing.assert_allclose(counts[[0, 2]], 30_000 * p, atol=tolerance)
 
 
-def test_worlds_explore_independently():
-    # If exploration were shared, all 30,000 worlds would do the same.
+def test_environments_explore_independently():
+    # With shared noise, all 30,000 environments would take the same action.
     explored = act(policies.epsilon_greedy(explore, 0.5)) != 1
     neighbours = np.mean(explored[:-1] & explored[1:])
-    # Both of two neighbours leave the greedy action: (1/3)^2, give or take 4 sigma.
+    # Two neighbours both take another action with probability (1/3)^2; 4 standard errors.
     assert abs(neighbours - 1 / 9) < 4 * np.sqrt(1 / 9 * 8 / 9 / 30_000)
 
 

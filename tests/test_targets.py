@@ -1,4 +1,4 @@
-"""Bootstraps and targets, by hand."""
+"""Bootstrap values and targets, by hand."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,20 +21,25 @@ def test_select_works_under_any_leading_axes():
     np.testing.assert_array_equal(targets.select(q, action), [[0, 5, 10], [15, 16, 21]])
 
 
-def test_max_q_looks_at_the_target_network_alone():
+def test_max_q_uses_the_target_network_only():
     np.testing.assert_array_equal(targets.max_q(Q_TARGET, Q_ONLINE), [4.0, 3.0])
 
 
-def test_double_q_lets_the_online_network_choose_and_the_target_network_judge():
-    # Online chooses action 0, then 1; the target network says 1 and 3.
+def test_double_q_selects_with_the_online_and_evaluates_with_the_target_network():
+    # The online network selects actions 0 and 1; their target values are 1 and 3.
     np.testing.assert_array_equal(targets.double_q(Q_TARGET, Q_ONLINE), [1.0, 3.0])
 
 
 @pytest.mark.parametrize(
     ("discount", "target"),
     [(0.9, 1.0 + 0.9 * 10.0), (0.0, 1.0)],
-    ids=["goes on or was cut by the clock", "terminated"],
+    ids=["running or truncated", "terminated"],
 )
-def test_the_future_counts_by_its_discount(discount, target):
+def test_td_target_discounts_the_value(discount, target):
     found = targets.td_target(jnp.array([1.0]), jnp.array([discount]), jnp.array([10.0]))
     np.testing.assert_allclose(found, [target])
+
+
+def test_td_target_row_has_one_reward_and_discount_per_row():
+    found = targets.td_target_row(jnp.array([1.0, 2.0]), jnp.array([0.5, 0.0]), Q_TARGET)
+    np.testing.assert_allclose(found, [[1.5, 3.0], [2.0, 2.0]])

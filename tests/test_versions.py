@@ -9,7 +9,7 @@ import sys
 import pytest
 from helpers import runner
 
-from experiments.robustness import run
+from experiments.robustness import harness
 
 OTHER = os.environ.get("OTHER_PYTHON", "")
 pytestmark = [
@@ -25,16 +25,16 @@ def test_a_run_resumes_under_another_version(tmp_path, monkeypatch, before, afte
     )
     script, path = str(runner.ROOT / "tests" / "helpers" / "chain_run.py"), tmp_path / "run"
 
-    def harness(python):
-        return run.Harness((python, script), path, tmp_path, random.Random(0))
+    def program(python):
+        return harness.Harness((python, script), path, tmp_path, random.Random(0))
 
-    process = harness(before).start(path)
-    run.wait_for(process, path, saves=2)
+    process = program(before).start(path)
+    harness.wait_for(process, path, saves=2)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=run.PATIENCE)
+    process.communicate(timeout=harness.PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     lines = (path / "metrics.jsonl").read_text()
-    warning = harness(after).finish(path)
+    warning = program(after).finish(path)
     # The only warning is that of the versions: no checkpoint was skipped.
     assert warning.startswith("warning: the run began with ") and warning.count("\n") == 1
     assert "jax " in warning

@@ -181,7 +181,7 @@ ARMS: dict[str, Arm] = {
     **default_arm(
         "small", "rewards × 0.01", "same", lambda r: r._replace(env=parts.small_rewards(r.env))
     ),
-    **default_arm("target", "target updated every 200 updates, not 8", "fewer", target_period=200),
+    **default_arm("target", "target update period 200, not 8", "fewer", target_period=200),
     **default_arm("epsilon", "ε falls during all of training", "same", exploration_fraction=1.0),
     **default_arm("start", "learning starts at 104 transitions", "same", learning_starts=104),
     **default_arm("replay", "replay of 10,000", "same", buffer_size=student.BUFFER_SIZE),

@@ -27,13 +27,14 @@ LONG_LABELS = {
     "student-start": "learning starts at 100 transitions",
     "failing": "the student's first version",
 }
-UNITS = {
-    "greedy return": "points",
-    "action gap": "points",
-    "churn": "share",
-    "value minus return": "points",
-    "terminal transitions in the replay": "share",
-}
+PREDICTORS = (
+    "greedy return, points",
+    "action gap, points",
+    "churn, share",
+    "value minus return, points",
+    "terminal transitions, share",
+)
+"""Titles, in the order of `predictors.of`."""
 
 
 def draw(folder: Path, rows: dict[str, list[Row]]) -> list[Path]:
@@ -70,9 +71,8 @@ def split(rows: Sequence[Row]) -> Figure | None:
     names = list(found)
     noise = np.array([found[name].exploration.mean() for name in names])
     policy = np.array([max(found[name].policy.mean(), 0) for name in names])
-    label = "exploration noise: between episodes of the same policy"
-    axes.barh(names, noise, color=STRONG, label=label)
-    axes.barh(names, policy, left=noise, color=CALM, label="between the means of the policies")
+    axes.barh(names, noise, color=STRONG, label="exploration noise within a policy")
+    axes.barh(names, policy, left=noise, color=CALM, label="differences between policies")
     axes.invert_yaxis()
     axes.set(xlabel="variance of the return in the last fifth of training, points²")
     axes.set_yticks(range(len(names)), [_in_full(name) for name in names], fontsize=8)
@@ -108,7 +108,7 @@ def arms(rows: Sequence[Row]) -> Figure | None:
         axes.set_ylim(len(of_group) - 0.5, -0.5)
         bare(axes)
     rows_of_axes[-1, 0].set(
-        xlabel="seeds solved at the end, %, with Wilson's 95 % interval", xlim=(-2, 102)
+        xlabel="seeds solved at the end, %, with Wilson's interval", xlim=(-2, 102)
     )
     return figure
 
@@ -122,22 +122,23 @@ def before(rows: Sequence[Row]) -> Figure | None:
     if not shown:
         return None
     figure = Figure(figsize=(11, 2.3 * len(shown) + 0.4), layout="constrained")
-    grid = figure.subplots(len(shown), len(UNITS), squeeze=False, sharex=True)
+    grid = figure.subplots(len(shown), len(PREDICTORS), squeeze=False, sharex=True)
     for line, (name, found) in zip(grid, shown.items(), strict=True):
         collapsed = predictors.first_collapses(found["eval_return"])
         held = predictors.holding(found["eval_return"])
-        for axes, (predictor, values) in zip(line, predictors.of(found).items(), strict=True):
+        columns = zip(line, PREDICTORS, predictors.of(found).values(), strict=True)
+        for axes, title, values in columns:
             x = np.arange(-BEFORE, 1)
             of_collapsed, of_held = _medians(values, collapsed, held)
-            axes.plot(x, of_held, color=CALM, linewidth=1.5, label="seeds that hold")
-            axes.plot(x, of_collapsed, color=STRONG, linewidth=2, label="seeds that collapse at 0")
-            axes.set_title(f"{predictor}, {UNITS[predictor]}", fontsize=8, loc="left")
+            axes.plot(x, of_held, color=CALM, linewidth=1.5, label="holding seeds")
+            axes.plot(x, of_collapsed, color=STRONG, linewidth=2, label="collapsing seeds")
+            axes.set_title(title, fontsize=8, loc="left")
             axes.tick_params(labelsize=7)
             bare(axes)
         line[0].set_ylabel(f"{_label(name)}\n{collapsed.sum()} collapses", fontsize=8)
     grid[0, 0].legend(frameon=False, fontsize=7)
     for axes in grid[-1]:
-        axes.set_xlabel("measurements relative to the collapse", fontsize=8)
+        axes.set_xlabel("measurement, 0 = collapse", fontsize=8)
     return figure
 
 

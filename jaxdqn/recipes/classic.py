@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-import jax
 import jax.numpy as jnp
 import optax
 
@@ -122,7 +121,7 @@ def make_trainer(
 
     schedule = linear_epsilon(config, total_steps)
 
-    def epsilon(env_steps: jax.Array) -> Any:
+    def epsilon(env_steps: Any) -> Any:
         return schedule(data_shards * env_steps)
 
     shard = sharding.shard(fill(config, total_steps), data_shards)

@@ -64,10 +64,15 @@ def parse(args_type: type[Args], words: Sequence[str]) -> Args:
     except SystemExit as stop:
         if not stop.code:
             raise
-        # Below the title, up to the first horizontal rule.
+        # A title, without UTF-8 a horizontal rule, the message, a rule, advice.
         lines = (line.strip("│| ") for line in box.getvalue().splitlines()[1:])
-        message = " ".join(itertools.takewhile(lambda line: set(line) - set("─-"), lines))
+        lines = itertools.dropwhile(_is_rule, lines)
+        message = " ".join(itertools.takewhile(lambda line: not _is_rule(line), lines))
         raise RunError(f"{message.rstrip(' .')}. See --help.") from None
+
+
+def _is_rule(line: str) -> bool:
+    return set(line) <= set("─-")
 
 
 def resume_command(run_dir: Path) -> str:

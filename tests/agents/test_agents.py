@@ -1,4 +1,4 @@
-"""Each member of the family against its equation, on tables whose every number is known."""
+"""Losses of the agents against their equations, on tables with known values."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from helpers import oracles
 from helpers.envs import TABLE, Table, table_agent, transition
 
 from jaxdqn import agents, distributions, networks, targets
-from jaxdqn.agents.noisy import NoisyParams, draw
+from jaxdqn.agents.noisy import NoisyParams, sample_params
 from jaxdqn.config import ConfigError
 
 # A second table, for the target network.
@@ -28,18 +28,18 @@ def test_munchausen_equals_its_equation(action, temperature):
     np.testing.assert_allclose(td_error, [target - TABLE[0, action]], rtol=1e-5)
 
 
-def test_munchausen_without_bonus_and_cold_is_dqn():
-    cold = agents.munchausen(Table(TABLE), temperature=1e-4, alpha=0.0)
+def test_munchausen_without_bonus_at_low_temperature_is_dqn():
+    munchausen = agents.munchausen(Table(TABLE), temperature=1e-4, alpha=0.0)
     found, expected = (
-        a.loss(jax.random.key(0), TABLE, TARGET, STEP) for a in (cold, table_agent())
+        a.loss(jax.random.key(0), TABLE, TARGET, STEP) for a in (munchausen, table_agent())
     )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_advantage_learning_lowers_the_lesser_action_alone():
-    # State 0 under the target table: action 0 is best, action 1 lags by 1.5.
+def test_advantage_learning_lowers_the_target_of_suboptimal_actions_only():
+    # State 0 under the target table: action 0 is best, the gap to action 1 is 1.5.
     agent = agents.advantage_learning(Table(TABLE), alpha=0.4)
-    # Bellman 1 + 0.5 * 2.5 = 2.25; lowered by 0.4 * 1.5 = 0.6 for action 1; q is 2 and 1.
+    # Bellman target 1 + 0.5 * 2.5 = 2.25; lowered by 0.4 * 1.5 = 0.6 for action 1; q is 2 and 1.
     for action, expected in ((1, 2.25 - 0.6 - 2.0), (0, 2.25 - 1.0)):
         batch = transition(0, action, reward=1.0, discount=0.5, next_obs=1)
         np.testing.assert_allclose(
@@ -47,30 +47,30 @@ def test_advantage_learning_lowers_the_lesser_action_alone():
         )
 
 
-def test_the_persistent_operator_is_not_below_taking_the_action_again():
+def test_the_persistent_operator_is_at_least_the_target_of_the_repeated_action():
     agent = agents.advantage_learning(
         Table(TABLE), alpha=0.9, operator=targets.persistent_advantage_learning
     )
-    # 2.25 - 0.9 * 1.5 = 0.9, but again action 1: 1 + 0.5 * 2.5 = 2.25.
+    # 2.25 - 0.9 * 1.5 = 0.9 is below the target of action 1 repeated: 1 + 0.5 * 2.5 = 2.25.
     np.testing.assert_allclose(
         agent.loss(jax.random.key(0), TABLE, TARGET, STEP)[1], [2.25 - 2.0], rtol=1e-5
     )
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
-def test_advantage_learning_widens_the_gap_by_one_over_one_minus_alpha(alpha):
-    """Two states; in each, staying earns 1 or 0.8. The best values stay, the gap grows."""
+def test_advantage_learning_widens_the_gap_by_1_over_1_minus_alpha(alpha):
+    """Value iteration with rewards 1 and 0.8: the best values are unchanged, the gap grows."""
     rewards, gamma = jnp.array([[1.0, 0.8], [1.0, 0.8]]), 0.5
     q = jnp.zeros((2, 2))
     for _ in range(200):
         bellman = rewards + gamma * q.max(-1, keepdims=True)
         q = targets.advantage_learning(bellman, bellman, alpha * (q.max(-1, keepdims=True) - q))
-    # max q = 1 / (1 - γ) = 2 whatever α; the gap 0.2 becomes 0.2 / (1 - α).
+    # max q = 1 / (1 - γ) = 2 for every α; the gap 0.2 becomes 0.2 / (1 - α).
     np.testing.assert_allclose(q[:, 0], [2.0, 2.0], rtol=1e-5)
     np.testing.assert_allclose(q[:, 0] - q[:, 1], [0.2 / (1 - alpha)] * 2, rtol=1e-4)
 
 
-# Logits `[states, A, Z]` for the categorical members.
+# Logits `[states, A, Z]` for the categorical agents.
 LOGITS = jax.random.normal(jax.random.key(1), (2, 2, 5))
 TARGET_LOGITS = jax.random.normal(jax.random.key(2), (2, 2, 5))
 
@@ -87,13 +87,13 @@ def test_c51_is_the_cross_entropy_to_the_projected_target():
     np.testing.assert_allclose(td_error, [(target - p) @ support], rtol=1e-4)
 
 
-def test_c51s_q_values_are_the_means():
+def test_c51_q_values_are_the_means():
     q = agents.c51(Table(LOGITS), SUPPORT).q_values(LOGITS, jnp.array([1]))
     p = [oracles.softmax(x) for x in np.asarray(LOGITS[1])]
     np.testing.assert_allclose(q[0], [x @ np.asarray(SUPPORT) for x in p], rtol=1e-5)
 
 
-def test_double_c51_lets_the_online_network_choose():
+def test_double_c51_selects_the_action_with_the_online_network():
     agent = agents.c51(Table(LOGITS), SUPPORT, targets.double_action)
     online = LOGITS.at[1, 0].set(jnp.array([0.0, 0.0, 0.0, 0.0, 9.0]))
     target = TARGET_LOGITS.at[1, 1].set(jnp.array([0.0, 0.0, 0.0, 0.0, 9.0]))
@@ -104,7 +104,7 @@ def test_double_c51_lets_the_online_network_choose():
     np.testing.assert_allclose(td_error, [p @ support - mean], rtol=1e-4)
 
 
-def test_hl_gauss_is_the_cross_entropy_to_the_blurred_scalar_target():
+def test_hl_gauss_is_the_cross_entropy_to_the_histogram_of_the_target():
     agent = agents.hl_gauss(Table(LOGITS), SUPPORT, sigma=0.7)
     loss, td_error = agent.loss(jax.random.key(0), LOGITS, TARGET_LOGITS, STEP)
     support = np.asarray(SUPPORT, np.float64)
@@ -119,17 +119,17 @@ def test_hl_gauss_is_the_cross_entropy_to_the_blurred_scalar_target():
 QUANTILES = jnp.array([[[0.0, 1.0], [1.0, 3.0]], [[2.0, 4.0], [0.0, 5.0]]])
 
 
-def test_qr_dqn_is_the_quantile_loss_of_all_pairs():
+def test_qr_dqn_is_the_quantile_huber_loss_of_all_pairs():
     agent = agents.qr_dqn(Table(QUANTILES), num_quantiles=2)
     loss, td_error = agent.loss(jax.random.key(0), QUANTILES, QUANTILES + 1.0, STEP)
-    # Next state: means 4 and 3.5, so action 0: quantiles 3, 5; target 1 + 0.5 * (3, 5).
+    # Next state: means 4 and 3.5, so action 0 with quantiles 3 and 5; targets 1 + 0.5 * (3, 5).
     expected = oracles.quantile_huber([1.0, 3.0], [0.25, 0.75], [2.5, 3.5], 1.0)
     np.testing.assert_allclose(loss, [expected], rtol=1e-5)
     np.testing.assert_allclose(td_error, [3.0 - 2.0])
 
 
 class LevelTable:
-    """An IQN on which the quantile function is known: `q(s, a) · τ · 2`, of mean `q(s, a)`."""
+    """A network with the quantile function `2 τ q(s, a)`, whose mean is `q(s, a)`."""
 
     def init(self, key, obs, levels):
         return TABLE
@@ -142,20 +142,20 @@ STATES = jnp.eye(2)
 LEVEL_STEP = STEP._replace(obs=STATES[:1], next_obs=STATES[1:])
 
 
-def test_iqns_mean_is_that_of_the_quantile_function():
+def test_iqn_q_values_are_the_means_of_the_quantile_function():
     q = agents.iqn(LevelTable()).q_values(TABLE, STATES)
     np.testing.assert_allclose(q, TABLE, rtol=1e-5)
 
 
-def test_iqn_asks_for_new_levels_each_time_and_its_loss_is_qrs_on_average():
+def test_iqn_samples_levels_for_each_loss_and_its_mean_loss_is_that_of_qr_dqn():
     agent = agents.iqn(LevelTable(), num_levels=8, num_target_levels=8)
     keys = jax.random.split(jax.random.key(3), 4_000)
     loss = jax.vmap(lambda key: agent.loss(key, TABLE, TARGET, LEVEL_STEP)[0][0])(keys)
     assert len(np.unique(loss)) > 3_900
-    # Predicted 4 τ, target 1 + 0.5 * 5 τ'; QR with many quantiles integrates the same.
+    # Predicted 4 τ, target 1 + 0.5 * 5 τ'; QR-DQN with many quantiles has the same integral.
     levels = (np.arange(200) + 0.5) / 200
     qr = oracles.quantile_huber(4 * levels, levels, 1 + 2.5 * levels, 1.0) / 200
-    # Summed over 8 levels; 4 sigma of the mean of 4,000.
+    # Summed over 8 levels; 4 standard errors of the mean of 4,000.
     np.testing.assert_allclose(np.mean(loss), 8 * qr, atol=4 * np.std(loss) / np.sqrt(4_000))
 
 
@@ -163,27 +163,27 @@ NOISY = agents.noisy(agents.dqn(networks.MLP(2, features=(16,))))
 OBS = jnp.ones((20_000, 3))
 
 
-def test_noise_is_drawn_for_each_world_and_never_in_greedy_play():
+def test_noise_differs_between_environments_and_greedy_values_have_none():
     params = NOISY.init(jax.random.key(0), OBS[:2])
     q = NOISY.explore(jax.random.key(1), params, OBS[:64])
     assert len(np.unique(np.asarray(q)[:, 0])) == 64
-    quiet = NOISY.q_values(params, OBS[:64])
-    assert len(np.unique(np.asarray(quiet), axis=0)) == 1
-    np.testing.assert_allclose(quiet, networks.MLP(2, features=(16,)).apply(params.mean, OBS[:64]))
+    greedy = NOISY.q_values(params, OBS[:64])
+    assert len(np.unique(np.asarray(greedy), axis=0)) == 1
+    np.testing.assert_allclose(greedy, networks.MLP(2, features=(16,)).apply(params.mean, OBS[:64]))
 
 
 def test_noise_has_mean_zero_and_the_variance_of_its_scale():
     layer = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
     params = NoisyParams({"Dense_0": layer}, {"Dense_0": jax.tree.map(lambda x: x + 0.5, layer)})
     keys = jax.random.split(jax.random.key(4), 20_000)
-    drawn = jax.vmap(lambda key: draw(key, params)["Dense_0"])(keys)
-    kernel, bias = np.asarray(drawn["kernel"]), np.asarray(drawn["bias"])
-    # f(x)² = |x|, of mean √(2/π): the bias' variance is that times 0.25, the kernel's its square.
+    sampled = jax.vmap(lambda key: sample_params(key, params)["Dense_0"])(keys)
+    kernel, bias = np.asarray(sampled["kernel"]), np.asarray(sampled["bias"])
+    # f(x)² = |x| has mean m = √(2/π): the bias has variance 0.25 m, the kernel 0.25 m².
     half_normal = np.sqrt(2 / np.pi)
     np.testing.assert_allclose(kernel.mean(0), 0, atol=5 * 0.5 / np.sqrt(20_000))
     np.testing.assert_allclose(bias.var(0), 0.25 * half_normal, rtol=0.05)
     np.testing.assert_allclose(kernel.var(0), 0.25 * half_normal**2, rtol=0.07)
-    # Factorised: one draw an input and an output, so kernel rows are the bias, scaled.
+    # Factorised: one random number per input and output, so kernel rows are multiples of the bias.
     np.testing.assert_allclose(
         kernel[:, 0] * bias[:, [1, 2, 0]], kernel[:, 0][:, [1, 2, 0]] * bias, atol=1e-5
     )
@@ -192,15 +192,16 @@ def test_noise_has_mean_zero_and_the_variance_of_its_scale():
 def test_only_dense_layers_have_noise():
     agent = agents.noisy(agents.dqn(networks.MLP(2, (8,), activation=networks.norm_relu)))
     params = agent.init(jax.random.key(0), OBS[:2])
-    drawn, mean = (
-        tree["params"]["Torso_0"] for tree in (draw(jax.random.key(1), params), params.mean)
+    sampled, mean = (
+        tree["params"]["Torso_0"]
+        for tree in (sample_params(jax.random.key(1), params), params.mean)
     )
     for name in ("scale", "bias"):
-        np.testing.assert_array_equal(drawn["LayerNorm_0"][name], mean["LayerNorm_0"][name])
-    assert np.all(drawn["Dense_0"]["kernel"] != mean["Dense_0"]["kernel"])
+        np.testing.assert_array_equal(sampled["LayerNorm_0"][name], mean["LayerNorm_0"][name])
+    assert np.all(sampled["Dense_0"]["kernel"] != mean["Dense_0"]["kernel"])
 
 
-def test_an_update_draws_noise_of_its_own_for_either_network():
+def test_an_update_samples_separate_noise_for_the_online_and_target_network():
     params = NOISY.init(jax.random.key(0), OBS[:2])
     batch = transition(0, 1)._replace(obs=jnp.ones((1, 3)), next_obs=jnp.ones((1, 3)))
 
@@ -210,8 +211,8 @@ def test_an_update_draws_noise_of_its_own_for_either_network():
 
     errors = [[td_error(seed, action) for action in (0, 1)] for seed in range(8)]
     assert len({error for pair in errors for error in pair}) == 16
-    # The state is its own successor, unrewarded: with the same noise in both networks
-    # the better action would have error 0.
+    # The state is its own successor and the reward is 0: with equal noise in both networks the
+    # better action would have error 0.
     assert all(abs(min(pair)) > 1e-6 for pair in errors)
 
 
@@ -229,12 +230,12 @@ def test_an_update_draws_noise_of_its_own_for_either_network():
         (lambda: agents.noisy(NOISY, initial_scale=-1.0), r"initial_scale \(-1.0\) must be above"),
     ],
 )
-def test_numbers_out_of_range_are_refused_when_it_is_built(build, message):
+def test_invalid_hyperparameters_raise_config_errors(build, message):
     with pytest.raises(ConfigError, match=message):
         build()
 
 
-MEMBERS = {
+AGENTS = {
     "dqn": lambda: agents.dqn(networks.MLP(2, (8,))),
     "munchausen": lambda: agents.munchausen(networks.MLP(2, (8,)), temperature=0.5),
     "advantage": lambda: agents.advantage_learning(networks.MLP(2, (8,))),
@@ -246,13 +247,13 @@ MEMBERS = {
 }
 
 
-@pytest.mark.parametrize("name", MEMBERS)
-def test_the_gradient_is_that_of_finite_differences(name):
+@pytest.mark.parametrize("name", AGENTS)
+def test_gradients_equal_finite_differences(name):
     """In float64, along a random direction of the parameters."""
-    # It moved: jax 0.7 has it there still.
-    home = jax if hasattr(jax, "enable_x64") else jax.experimental
-    with home.enable_x64(True):
-        agent, rng = MEMBERS[name](), np.random.default_rng(0)
+    # Older versions of JAX have `enable_x64` in `jax.experimental` only.
+    module = jax if hasattr(jax, "enable_x64") else jax.experimental
+    with module.enable_x64(True):
+        agent, rng = AGENTS[name](), np.random.default_rng(0)
         batch = transition(0, 1)._replace(
             obs=jnp.array(rng.normal(size=(6, 3))),
             next_obs=jnp.array(rng.normal(size=(6, 3))),

@@ -1,5 +1,6 @@
-"""The adapter, against gymnax' own `step` over thousands of steps."""
+"""The gymnax adapter against the `step` of gymnax over thousands of steps."""
 
+import subprocess
 import sys
 
 import gymnax
@@ -12,84 +13,93 @@ from jaxdqn import envs
 
 NUM_ENVS = 16
 ROUNDING = {"rtol": 1e-5, "atol": 1e-6}
-"""The compiler may fuse the same sum in two ways."""
+"""The compiler may evaluate the same sum in different orders."""
 
 
-def trajectory(env, world, params, num_steps):
-    """Random play: what the adapter answers and what gymnax answers in the same states."""
+def trajectory(env, gymnax_env, params, num_steps):
+    """Results of the adapter and of gymnax in the same states, under random actions."""
 
     def step(state, key):
         action_key, step_key = jax.random.split(key)
         action = jax.random.randint(action_key, (NUM_ENVS,), 0, env.num_actions)
-        after, mine = env.step(step_key, state, action)
+        after, found = env.step(step_key, state, action)
         oracle_keys = jax.random.split(jax.random.key(0), NUM_ENVS)
-        own = jax.vmap(world.step, in_axes=(0, 0, 0, None))(oracle_keys, state, action, params)
-        return after, (state, after, mine, own)
+        expected = jax.vmap(gymnax_env.step, in_axes=(0, 0, 0, None))(
+            oracle_keys, state, action, params
+        )
+        return after, (after, found, expected)
 
     def play(key):
         reset_key, run_key = jax.random.split(key)
         state, _ = env.reset(reset_key)
         return jax.lax.scan(step, state, jax.random.split(run_key, num_steps))[1]
 
-    # gymnax' step takes one key for many worlds here, on purpose.
+    # The oracle's keys are the same at every step.
     with jax.debug_key_reuse(False):
         return jax.device_get(jax.jit(play)(jax.random.key(1)))
 
 
 @pytest.fixture(scope="module", params=[500, 20], ids=["limit 500", "limit 20"])
 def cartpole(request):
-    world, params = gymnax.make("CartPole-v1")
+    gymnax_env, params = gymnax.make("CartPole-v1")
     params = params.replace(max_steps_in_episode=request.param)
     env = envs.from_gymnax("CartPole-v1", NUM_ENVS, max_steps_in_episode=request.param)
-    return request.param, trajectory(env, world, params, 3_000)
+    return request.param, trajectory(env, gymnax_env, params, 3_000)
 
 
-def test_equals_gymnax_in_every_step(cartpole):
-    _, (_, _, mine, (obs, _, reward, terminated, truncated, info)) = cartpole
-    np.testing.assert_allclose(mine.final_obs, info["final_observation"], **ROUNDING)
-    np.testing.assert_array_equal(mine.reward, reward)
-    np.testing.assert_array_equal(mine.terminated, terminated)
-    np.testing.assert_array_equal(mine.truncated, truncated)
+def test_every_step_equals_gymnax(cartpole):
+    _, (_, found, (obs, _, reward, terminated, truncated, info)) = cartpole
+    np.testing.assert_allclose(found.final_obs, info["final_observation"], **ROUNDING)
+    np.testing.assert_array_equal(found.reward, reward)
+    np.testing.assert_array_equal(found.terminated, terminated)
+    np.testing.assert_array_equal(found.truncated, truncated)
     running = ~(terminated | truncated)
-    np.testing.assert_allclose(mine.obs[running], obs[running], **ROUNDING)
+    np.testing.assert_allclose(found.obs[running], obs[running], **ROUNDING)
 
 
 def test_states_equal_gymnax_where_no_episode_ended(cartpole):
-    _, (_, after, mine, (_, own_state, *_)) = cartpole
-    running = ~(mine.terminated | mine.truncated)
-    for x, y in zip(jax.tree.leaves(after), jax.tree.leaves(own_state), strict=True):
+    _, (after, found, (_, expected, *_)) = cartpole
+    running = ~(found.terminated | found.truncated)
+    for x, y in zip(jax.tree.leaves(after), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(x[running], y[running], **ROUNDING)
 
 
-def test_ended_episodes_start_anew_each_with_its_own_state(cartpole):
-    limit, (_, after, mine, _) = cartpole
-    ended = mine.terminated | mine.truncated
-    fresh = mine.obs[ended]
-    assert ended.sum() > 1_000 and np.all(after.time[ended] == 0)
-    assert np.all(np.abs(fresh) <= 0.05) and len(np.unique(fresh[:, 0])) > 0.99 * len(fresh)
-    # Uniform on [-0.05, 0.05]: standard deviation 0.1 / sqrt(12), the mean within 5 sigma.
-    np.testing.assert_allclose(fresh.mean(0), 0, atol=5 * 0.1 / np.sqrt(12 * len(fresh)))
-    assert mine.truncated.any() == (limit == 20)
+def test_episodes_that_end_are_reset_to_distinct_states(cartpole):
+    limit, (after, found, _) = cartpole
+    done = found.terminated | found.truncated
+    obs = found.obs[done]
+    assert done.sum() > 1_000 and np.all(after.time[done] == 0)
+    assert np.all(np.abs(obs) <= 0.05) and len(np.unique(obs[:, 0])) > 0.99 * len(obs)
+    # Uniform on [-0.05, 0.05]: standard deviation 0.1 / sqrt(12); 5 standard errors of the mean.
+    np.testing.assert_allclose(obs.mean(0), 0, atol=5 * 0.1 / np.sqrt(12 * len(obs)))
+    assert found.truncated.any() == (limit == 20)
 
 
-def test_integer_observations_keep_their_type():
+def test_integer_observations_keep_their_dtype():
     env = envs.from_gymnax("FourRooms-misc", 3)
     state, obs = env.reset(jax.random.key(0))
     _, timestep = env.step(jax.random.key(1), state, jnp.zeros(3, jnp.int32))
     assert obs.dtype == timestep.obs.dtype == timestep.final_obs.dtype == jnp.int32
 
 
-def test_continuous_actions_are_refused():
+def test_continuous_actions_raise_an_error():
     with pytest.raises(
         ValueError, match=r"env \(Pendulum-v1\) must have discrete actions, not Box"
     ):
         envs.from_gymnax("Pendulum-v1", 1)
 
 
-def test_seaborn_is_left_as_it_is():
-    """It is only put off while gymnax is imported; who wants it afterwards gets the real one."""
-    module = sys.modules.get("seaborn")
-    assert module is None or hasattr(module, "__version__")
-    from gymnax.environments.misc import pong
+# In a separate process, because this module has imported gymnax already.
+SEABORN = """
+import sys
+from jaxdqn import envs
+envs.from_gymnax("CartPole-v1", 1)
+assert "seaborn" not in sys.modules
+from gymnax.environments.misc import pong
+assert pong.sns.__name__ == "seaborn" and callable(pong.sns.heatmap)
+assert hasattr(sys.modules["seaborn"], "__version__")
+"""
 
-    assert pong.sns.__name__ == "seaborn" and callable(pong.sns.heatmap)
+
+def test_seaborn_is_imported_on_first_use():
+    subprocess.run([sys.executable, "-c", SEABORN], check=True)

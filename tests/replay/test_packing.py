@@ -1,4 +1,4 @@
-"""What is packed comes back, bit for bit, whatever its dtypes and shapes."""
+"""Packing of transitions: `unpack` inverts `pack` bit for bit, for all dtypes and shapes."""
 
 import hypothesis.extra.numpy as hnp
 import jax
@@ -14,7 +14,7 @@ DTYPES = [np.float32, np.int32, np.uint32, np.uint8, np.bool_, np.float16, np.in
 
 @st.composite
 def leaves(draw):
-    """Arrays of any bits, under leading axes `[3, 2]`."""
+    """Arrays of arbitrary bits with leading axes `[3, 2]`."""
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     shape = (3, 2, *draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=5)))
     if dtype.kind == "b":
@@ -25,7 +25,7 @@ def leaves(draw):
 
 @settings(max_examples=40)
 @given(st.lists(leaves(), min_size=1, max_size=4))
-def test_unpack_undoes_pack_to_the_bit(arrays):
+def test_unpack_inverts_pack_bit_for_bit(arrays):
     tree = {str(k): jnp.asarray(array) for k, array in enumerate(arrays)}
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), tree)
     found = packing.unpack(packing.pack(tree, 2), like)
@@ -34,7 +34,7 @@ def test_unpack_undoes_pack_to_the_bit(arrays):
         assert np.asarray(found[name]).tobytes() == np.asarray(array).tobytes()
 
 
-def test_a_row_is_as_short_as_whole_words_allow():
-    """A pixel image of 5 bytes is 2 words, a bool 1, four float32 4."""
+def test_leaves_are_padded_to_whole_words():
+    """Five bytes take 2 words, a bool takes 1, four float32 take 4."""
     tree = (jnp.zeros((7, 5), jnp.uint8), jnp.zeros(7, bool), jnp.zeros((7, 4)))
     assert packing.pack(tree, 1).shape == (7, 2 + 1 + 4)

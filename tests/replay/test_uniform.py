@@ -1,4 +1,4 @@
-"""The ring, against a deque, and what is drawn from it, against an enumeration."""
+"""Uniform replay: the ring buffer against a deque, samples against an enumeration."""
 
 from collections import deque
 from functools import partial
@@ -12,21 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxdqn import replay
+from jaxdqn.replay.uniform import add, init, sample
 
-add = jax.jit(replay.add)
+add = jax.jit(add)
 gather = jax.jit(replay.gather, static_argnums=3)
 example = partial(numbered, 0, 1)
 
 
 def rows_of(buffer):
-    """The rows of a ring, oldest first."""
+    """The rows of a ring buffer, oldest first."""
     filled, num_rows = int(buffer.filled_rows), buffer.words.shape[0]
     order = [(int(buffer.next_row) - filled + i) % num_rows for i in range(filled)]
     return jax.tree.map(lambda leaf: np.asarray(leaf)[order], replay.contents(buffer))
 
 
 def empty(num_rows, num_envs):
-    return replay.init(jax.tree.map(lambda x: x[0], example(num_envs)), num_rows)
+    return init(jax.tree.map(lambda x: x[0], example(num_envs)), num_rows)
 
 
 @settings(max_examples=40)
@@ -35,7 +36,7 @@ def empty(num_rows, num_envs):
     num_envs=st.integers(1, 3),
     lengths=st.lists(st.integers(1, 8), max_size=6),
 )
-def test_the_ring_is_a_deque(num_rows, num_envs, lengths):
+def test_the_ring_buffer_is_a_deque(num_rows, num_envs, lengths):
     buffer, oracle, count = empty(num_rows, num_envs), deque(maxlen=num_rows), 0
     for length in lengths:
         batch = numbered(count, length, num_envs)
@@ -48,77 +49,70 @@ def test_the_ring_is_a_deque(num_rows, num_envs, lengths):
         jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[t], y), held, row)  # noqa: B023
 
 
-def n_step_by_loop(history, t, world, n):
-    """From the rows held, oldest first: walk until an episode, the steps or the history end."""
+def n_step_by_loop(history, t, env, n):
+    """A loop over rows, oldest first, to the end of the episode, of the n steps or of the rows."""
     total, weight = np.float32(0), np.float32(1)
     for k in range(t, min(t + n, len(history))):
         row = history[k]
-        total += weight * row.reward[world]
-        weight *= row.discount[world]
-        if row.done[world]:
+        total += weight * row.reward[env]
+        weight *= row.discount[env]
+        if row.done[env]:
             break
-    return total, weight, history[k].next_obs[world], history[k].done[world]
+    return total, weight, history[k].next_obs[env], history[k].done[env]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("written", [1, 3, 5, 6, 8, 13])
-def test_every_draw_equals_a_walk_along_the_history(written, n):
-    """Terminated, truncated, wrapped round, at the write head: each start, each world."""
+def test_n_step_transitions_equal_the_loop(written, n):
+    """Every start in every environment: termination, truncation, wrap-around, the newest row."""
     rng = np.random.default_rng(written)
     num_rows, num_envs = 5, 4
-    ending = rng.choice(["goes on", "truncated", "terminated", "both"], (written, num_envs))
+    ending = rng.choice(["running", "truncated", "terminated", "both"], (written, num_envs))
     batch = numbered(
         0,
         written,
         num_envs,
         discount=np.where((ending == "terminated") | (ending == "both"), 0, 0.5).astype(np.float32),
-        done=ending != "goes on",
+        done=ending != "running",
     )
     buffer = add(empty(num_rows, num_envs), batch)
     history = [jax.tree.map(lambda x: x[t], batch) for t in range(written)][-num_rows:]  # noqa: B023
-    starts, worlds = np.divmod(np.arange(len(history) * num_envs), num_envs)
+    starts, columns = np.divmod(np.arange(len(history) * num_envs), num_envs)
     oldest = (int(buffer.next_row) - len(history)) % num_rows
-    drawn = gather(buffer, jnp.array((oldest + starts) % num_rows), jnp.array(worlds), n)
-    for b, (t, world) in enumerate(zip(starts, worlds, strict=True)):
-        total, weight, next_obs, done = n_step_by_loop(history, t, world, n)
-        np.testing.assert_allclose(drawn.reward[b], total, rtol=1e-6)
-        assert drawn.discount[b] == weight
-        assert drawn.done[b] == done
-        np.testing.assert_array_equal(drawn.next_obs[b], next_obs)
-        np.testing.assert_array_equal(drawn.obs[b], history[t].obs[world])
-        assert drawn.action[b] == history[t].action[world]
+    found = gather(buffer, jnp.array((oldest + starts) % num_rows), jnp.array(columns), n)
+    for b, (t, env) in enumerate(zip(starts, columns, strict=True)):
+        total, weight, next_obs, done = n_step_by_loop(history, t, env, n)
+        np.testing.assert_allclose(found.reward[b], total, rtol=1e-6)
+        assert found.discount[b] == weight
+        assert found.done[b] == done
+        np.testing.assert_array_equal(found.next_obs[b], next_obs)
+        np.testing.assert_array_equal(found.obs[b], history[t].obs[env])
+        assert found.action[b] == history[t].action[env]
 
 
-def test_draws_are_uniform_over_what_is_held():
-    # 3 of 5 rows of 4 worlds are filled: 12 transitions, 60,000 draws, 5,000 each.
+def test_samples_are_uniform_over_the_filled_rows():
+    # 3 of 5 rows of 4 environments are filled: 12 transitions, 60,000 samples, 5,000 each.
     buffer = add(empty(5, 4), numbered(0, 3, 4))
-    drawn = replay.sample(jax.random.key(0), buffer, 60_000, n_step=1)
-    values, counts = np.unique(np.asarray(drawn.reward), return_counts=True)
+    batch = sample(jax.random.key(0), buffer, 60_000, n_step=1)
+    values, counts = np.unique(np.asarray(batch.reward), return_counts=True)
     np.testing.assert_array_equal(values, np.sort(numbered(0, 3, 4).reward.ravel()))
     # χ² with 11 degrees of freedom exceeds 31.3 once in a thousand.
     assert np.sum((counts - 5_000) ** 2 / 5_000) < 31.3
 
 
-def test_the_largest_draw_stays_inside():
-    """`uniform` is below 1, but a product in float32 might round up to the size."""
-    below_one = np.nextafter(np.float32(1), np.float32(0))
-    for size in (1, 3, 6_250, 1_000_003, 2**23 - 1):
-        assert int(np.float32(below_one * np.float32(size))) == size - 1
-
-
 def test_an_empty_buffer_yields_zeros():
-    drawn = replay.sample(jax.random.key(0), empty(3, 2), 4, n_step=2)
-    assert all(not np.any(leaf) for leaf in drawn)
+    batch = sample(jax.random.key(0), empty(3, 2), 4, n_step=2)
+    assert all(not np.any(leaf) for leaf in batch)
 
 
-def test_uniform_replay_weighs_all_alike_and_learns_nothing_from_errors():
+def test_weights_are_one_and_errors_do_not_change_the_buffer():
     memory = replay.uniform(buffer_size=10, batch_size=3)
     buffer = memory.add(memory.init(jax.tree.map(lambda x: x[0], example(2))), numbered(0, 2, 2))
-    sample = memory.sample(jax.random.key(1), buffer)
-    np.testing.assert_array_equal(sample.weight, np.ones(3))
-    assert memory.update(buffer, sample.handle, jnp.ones(3)) is buffer
+    found = memory.sample(jax.random.key(1), buffer)
+    np.testing.assert_array_equal(found.weight, np.ones(3))
+    assert memory.update(buffer, found.handle, jnp.ones(3)) is buffer
 
 
-def test_a_capacity_that_is_no_multiple_of_the_worlds_is_refused():
-    with pytest.raises(ValueError, match=r"capacity \(10\) must be a positive multiple.*\(4\)"):
+def test_a_buffer_size_that_is_not_a_multiple_of_num_envs_raises_an_error():
+    with pytest.raises(ValueError, match=r"buffer_size \(10\) must be a positive multiple.*\(4\)"):
         replay.uniform(10, 1).init(jax.tree.map(lambda x: x[0], example(4)))

@@ -1,4 +1,4 @@
-"""A policy that was exported acts the same, where there is nothing but JAX."""
+"""Export to StableHLO: the program takes the same actions in a process that has only JAX."""
 
 import re
 import subprocess
@@ -14,33 +14,35 @@ from jaxdqn import policies
 from jaxdqn.recipes import classic
 from jaxdqn.runs import export
 
-# The README's code, for each agent in its own folder and three sizes of a batch.
+# Executes the code of the README in the folder of each agent, for three batch sizes.
 READER = """
 import os, sys
 import numpy as np
-code, *names = sys.argv[1:]
-for name in names:
-    os.chdir(name)
+code, *agents = sys.argv[1:]
+for agent in agents:
+    os.chdir(agent)
+    names = {}
+    exec(code, names)
+    assert names["action"].shape == (1,)
+    assert names["policy"].platforms == ("cpu", "cuda", "tpu")
     for size in (1, 7, 1000):
-        found = {"obs": np.load("../obs.npy")[:size]}
-        exec(code, found)
-        np.save(f"{size}.npy", found["action"])
-    assert found["policy"].platforms == ("cpu", "cuda", "tpu")
+        np.save(f"{size}.npy", names["policy"].call(np.load("../obs.npy")[:size]))
     os.chdir("..")
 assert not {"jaxdqn", "flax", "orbax"} & sys.modules.keys()
 """
 
 
-def test_an_exported_policy_acts_the_same_in_another_process(tmp_path):
-    """Of every member of the family, by the lines in the README."""
-    blocks = re.findall(r"```python\n(.*?)```", (runner.ROOT / "README.md").read_text(), re.DOTALL)
+def test_an_exported_policy_takes_the_same_actions_in_another_process(tmp_path):
+    """For all agents, by the code in jaxdqn/runs/README.md."""
+    readme = (runner.ROOT / "jaxdqn" / "runs" / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (code,) = (block for block in blocks if "export.deserialize" in block)
     obs, expected = observations(), {}
     np.save(tmp_path / "obs.npy", obs)
     for name in classic.AGENTS:
         agent = classic.make_agent(name)
         params, expected[name] = undecided(agent, obs)
-        folder = tmp_path / name / "runs" / "cartpole" / "<the run>" / "policy"
+        folder = tmp_path / name / "runs" / "first" / "policy"
         folder.mkdir(parents=True)
         policy, shape = policies.greedy(agent.q_values), jax.ShapeDtypeStruct((1, 4), jnp.float32)
         export.stablehlo(folder / "policy.stablehlo", policy, params, shape)

@@ -1,4 +1,4 @@
-"""Properties of whole runs, on the chain, and of the compiled program."""
+"""Training of DQN on the chain: counters, learned values, random keys and the compiled program."""
 
 from functools import partial
 
@@ -7,17 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers.envs import LENGTH, chain
 from helpers.training import GAMMA, ROWS, TRAINER, chain_trainer, equal, ring_sized_work
 
 from jaxdqn import agents, networks, replay, training
 from jaxdqn.config import Config, ConfigError
+from jaxdqn.replay.uniform import sample
 
-
-@pytest.fixture(autouse=True)
-def _no_false_alarm():
-    """jax 0.10 takes keys that a mapped scan consumes for used twice."""
-    with jax.debug_key_reuse(False):
-        yield
+pytestmark = pytest.mark.usefixtures("allow_key_reuse")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +23,7 @@ def run():
     return jax.jit(partial(training.run, TRAINER, num_iterations=30))
 
 
-def test_a_state_always_holds_experience():
+def test_init_fills_the_replay_with_learning_starts_transitions():
     state = jax.jit(TRAINER.init)(jax.random.key(0))
     assert int(state.buffer.filled_rows) == 80 / 4
     assert int(state.env_steps) == 80
@@ -34,20 +31,20 @@ def test_a_state_always_holds_experience():
 
 def test_counters_count_env_steps_and_updates(run):
     state, metrics = run(jax.jit(TRAINER.init)(jax.random.key(0)))
-    # 30 iterations of 4 worlds * 2 steps and 2 updates, after a warm-up of 80.
+    # 30 iterations of 4 environments * 2 steps and 2 updates, after 80 random steps.
     assert int(state.env_steps) == 80 + 30 * 8 and int(state.learner.num_updates) == 60
     np.testing.assert_array_equal(metrics.env_steps, 80 + 8 * np.arange(1, 31))
 
 
-def test_metrics_tell_what_the_buffer_holds(run):
+def test_metrics_agree_with_the_transitions_in_the_replay(run):
     state, metrics = run(jax.jit(TRAINER.init)(jax.random.key(0)))
     new = jax.tree.map(lambda ring: ring[20:80], replay.contents(state.buffer))
     np.testing.assert_array_equal(metrics.num_episodes, np.sum(new.done.reshape(30, -1), axis=1))
-    # A reward is earned only by ending an episode, so all of it is in the returns.
+    # Only the last step of an episode is rewarded, so the returns contain all rewards.
     assert np.sum(metrics.return_sum) == np.sum(new.reward)
 
 
-def test_two_runs_of_fifteen_are_one_of_thirty(run):
+def test_two_runs_of_15_iterations_equal_one_of_30(run):
     half = jax.jit(partial(training.run, TRAINER, num_iterations=15))
     start = jax.jit(TRAINER.init)(jax.random.key(0))
     middle, first = half(start)
@@ -57,15 +54,15 @@ def test_two_runs_of_fifteen_are_one_of_thirty(run):
     assert equal(jax.tree.map(lambda x, y: jnp.concatenate([x, y]), first, second), metrics)
 
 
-def test_another_seed_is_another_run(run):
+def test_seeds_give_different_runs(run):
     states = [run(jax.jit(TRAINER.init)(jax.random.key(seed)))[0] for seed in (0, 1)]
     assert not equal(states[0].learner.params, states[1].learner.params)
     first, second = (replay.contents(state.buffer).action for state in states)
     assert not equal(first, second)
 
 
-def test_exploration_never_repeats_itself():
-    """If a key were not advanced, each iteration would explore as the one before."""
+def test_exploration_differs_between_iterations():
+    """If the key were not advanced, all iterations would take the same actions."""
     state = jax.jit(TRAINER.init)(jax.random.key(0))
     state, _ = jax.jit(partial(training.run, TRAINER, num_iterations=30))(state)
     actions = np.asarray(replay.contents(state.buffer).action[20:80]).reshape(30, -1)
@@ -73,10 +70,10 @@ def test_exploration_never_repeats_itself():
 
 
 @pytest.mark.parametrize("time_limit", [3, 50])
-def test_learns_the_known_values_whatever_the_clock_does(time_limit):
-    """q(s, right) = γ^(4 - s), and left leads one state back. The clock changes nothing:
+def test_learns_the_exact_values_with_any_time_limit(time_limit):
+    """q(s, right) = γ^(4 - s), and left leads one state back, independent of the time limit.
 
-    were a time limit taken for an end, values with limit 3 would come out too small.
+    If truncation were treated as termination, values with limit 3 would be too small.
     """
     trainer = chain_trainer(time_limit=time_limit)
     train = jax.jit(lambda key: training.run(trainer, trainer.init(key), 2_000)[0])
@@ -87,14 +84,14 @@ def test_learns_the_known_values_whatever_the_clock_does(time_limit):
     np.testing.assert_allclose(q, np.stack([left, value], -1), atol=0.02)
 
 
-def test_the_updates_of_an_iteration_draw_each_its_own_batch():
-    """If they shared a key, two updates from one state would see the same errors."""
+def test_each_update_of_an_iteration_samples_its_own_batch():
+    """If they shared a key, their batches would be equal."""
     seen = []
 
     def record(key, buffer):
-        sample = replay.sample(key, buffer, 32, 1)
-        jax.debug.callback(lambda reward: seen.append(np.asarray(reward)), sample.obs)
-        return replay.Sample(sample, jnp.ones(32), ())
+        batch = sample(key, buffer, 32, 1)
+        jax.debug.callback(lambda obs: seen.append(np.asarray(obs)), batch.obs)
+        return replay.Sample(batch, jnp.ones(32), ())
 
     memory = replay.uniform(2_000, 32)._replace(sample=record)
     trainer = training.dqn(
@@ -111,7 +108,7 @@ def test_the_updates_of_an_iteration_draw_each_its_own_batch():
 
 
 def test_floats_may_be_traced():
-    """A sweep over γ and the exploration rate as one program equals each training alone."""
+    """A sweep over γ and ε in one program equals separate training runs."""
 
     def final_loss(gamma, epsilon):
         trainer = chain_trainer(gamma=gamma, epsilon=epsilon)
@@ -124,16 +121,16 @@ def test_floats_may_be_traced():
 
 
 @pytest.mark.parametrize(
-    ("choice", "message"),
+    ("options", "message"),
     [
-        ({"num_envs": 2}, r"num_envs \(2\) must be that of the env \(4\)"),
+        ({"num_envs": 2}, r"num_envs \(2\) must be that of the environment \(4\)"),
         ({"learning_starts": 42}, r"learning_starts \(42\) must be a multiple of num_envs \(4\)"),
-        ({"buffer_size": 4, "num_steps": 2}, r"capacity \(4\) must hold one rollout"),
+        ({"buffer_size": 4, "num_steps": 2}, r"buffer_size \(4\) must hold one rollout"),
     ],
 )
-def test_numbers_that_do_not_fit_are_refused_when_it_is_built(choice, message):
+def test_integers_that_do_not_match_raise_config_errors(options, message):
     config = Config(
-        **{"num_envs": 4, "buffer_size": 400, "learning_starts": 80, "n_step": 1} | choice
+        **{"num_envs": 4, "buffer_size": 400, "learning_starts": 80, "n_step": 1} | options
     )
     agent = agents.dqn(networks.MLP(2, features=()))
     memory = replay.uniform(config.buffer_size, 8)
@@ -141,12 +138,12 @@ def test_numbers_that_do_not_fit_are_refused_when_it_is_built(choice, message):
         training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
 
 
-def test_a_network_that_does_not_fit_the_worlds_is_refused():
+def test_a_network_with_another_number_of_actions_raises_an_error():
     config = Config(num_envs=4, buffer_size=400, learning_starts=80)
     agent = agents.dqn(networks.MLP(3, features=()))
     memory = replay.uniform(config.buffer_size, 8)
     trainer = training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
-    with pytest.raises(ValueError, match=r"q_values \(\(4, 3\)\) must have a value for each"):
+    with pytest.raises(ValueError, match=r"q_values \(\(4, 3\)\) must have shape .* \(4, 2\)"):
         trainer.init(jax.random.key(0))
 
 
@@ -163,8 +160,8 @@ def test_the_compiled_loop_never_copies_the_replay(layout, n_step):
     assert ring_sized_work(compiled, ROWS) == []
 
 
-def test_a_copy_of_the_replay_would_be_seen():
-    """The test above can fail: a ring written in one branch of a batched `cond` is copied."""
+def test_a_copy_of_the_replay_is_detected():
+    """The test above can fail: a buffer written in one branch of a batched `cond` is copied."""
 
     def write(ring, t):
         written = jax.lax.dynamic_update_index_in_dim(ring, ring[t] + 1, t, 0)

@@ -1,4 +1,4 @@
-"""One update, by hand on a table, and a network's against the same update written out."""
+"""One update: on a table by hand, and of a network against the same update in NumPy."""
 
 from functools import partial
 
@@ -40,7 +40,7 @@ def test_moves_the_taken_action_towards_the_target():
     np.testing.assert_allclose(learner.params, [[1.0, 2.15], [3.0, 5.0]], rtol=1e-6)
 
 
-def test_a_terminal_state_is_worth_nothing():
+def test_a_terminal_state_has_value_zero():
     _, info = update(transition(0, 1, reward=1.0, discount=0.0, next_obs=1))
     np.testing.assert_allclose(info.td_error, [1.0 - 2.0])
 
@@ -51,7 +51,7 @@ def test_the_target_comes_from_the_target_parameters():
     np.testing.assert_allclose(info.td_error, [0.5 * 20.0 - 1.0])
 
 
-def test_double_q_judges_with_the_target_parameters():
+def test_double_q_evaluates_with_the_target_parameters():
     other = jnp.array([[0.0, 0.0], [20.0, 10.0]])
     agent = table_agent(bootstrap=targets.double_q)
     _, info = update(transition(0, 0, discount=0.5, next_obs=1), agent, target_params=other)
@@ -60,18 +60,18 @@ def test_double_q_judges_with_the_target_parameters():
 
 
 def test_no_gradient_flows_through_the_target():
-    # The state is its own successor, valued by the parameters that are learnt: a
-    # gradient through the target would halve the step.
+    # The state is its own successor, evaluated with the online parameters: a gradient through
+    # the target would halve the step.
     agent = table_agent(bootstrap=lambda q_target, q_online: jnp.max(q_online, axis=-1))
     learner, _ = update(transition(1, 1, discount=0.5, next_obs=1), agent)
     # Error 2.5 - 5 = -2.5, step 0.1 * -2.5.
     np.testing.assert_allclose(learner.params, [[1.0, 2.0], [3.0, 4.75]])
 
 
-def test_huber_clips_the_slope_to_one():
+def test_huber_clips_the_gradient_to_one():
     agent = table_agent(error_loss=optax.huber_loss)
     learner, info = update(transition(0, 1, reward=9.0, discount=0.0), agent)
-    # Error 7: loss 7 - 1/2, slope 1 instead of 7.
+    # Error 7: loss 7 - 1/2, gradient 1 instead of 7.
     np.testing.assert_allclose(info.loss, 6.5)
     np.testing.assert_allclose(learner.params[0, 1], 2.1, rtol=1e-6)
 
@@ -89,21 +89,21 @@ def test_weights_scale_each_loss():
 
 
 @pytest.mark.parametrize(
-    ("period", "rate", "expected"),
-    # Online goes 1, 2, 3, 4 from 0.
+    ("period", "tau", "expected"),
+    # The online parameter is 1, 2, 3, 4 after the updates; both start at 0.
     [(1, 1.0, [1, 2, 3, 4]), (2, 1.0, [0, 2, 2, 4]), (1, 0.5, [0.5, 1.25, 2.125, 3.0625])],
-    ids=["copied each time", "hard, every second update", "soft, half the way"],
+    ids=["copy each update", "copy every second update", "average"],
 )
-def test_the_target_network_follows(period, rate, expected):
-    follow = learning.target_update(period, rate)
+def test_target_updates(period, tau, expected):
+    update_target = learning.target_update(period, tau)
     target, seen = jnp.float32(0), []
     for count in range(1, 5):
-        target = follow(jnp.float32(count), target, jnp.int32(count))
+        target = update_target(jnp.float32(count), target, jnp.int32(count))
         seen.append(float(target))
     np.testing.assert_allclose(seen, expected)
 
 
-def test_updates_are_counted_and_the_target_is_a_copy_of_its_own():
+def test_updates_are_counted_and_the_target_is_a_separate_copy():
     agent, optimizer = table_agent(), optax.sgd(0.1)
     learner = learning.init(jax.random.key(0), jnp.array([0]), agent, optimizer)
     assert learner.target_params.unsafe_buffer_pointer() != learner.params.unsafe_buffer_pointer()
@@ -111,8 +111,8 @@ def test_updates_are_counted_and_the_target_is_a_copy_of_its_own():
     assert int(learner.num_updates) == 1
 
 
-def by_hand(params, target_params, batch, gamma_scale):
-    """A whole update of a 3-5-2 network, forwards and backwards, in NumPy and float64."""
+def by_hand(params, target_params, batch, max_norm):
+    """A whole update of a 3-5-2 network, forward and backward, in NumPy and float64."""
     torso, head = params["params"]["Torso_0"]["Dense_0"], params["params"]["Dense_0"]
     target_torso, target_head = (
         target_params["params"]["Torso_0"]["Dense_0"],
@@ -134,13 +134,13 @@ def by_hand(params, target_params, batch, gamma_scale):
         "head": {"kernel": hidden.T @ slope, "bias": slope.sum(0)},
     }
     norm = np.sqrt(sum(np.sum(g**2) for layer in grads.values() for g in layer.values()))
-    clip = min(1.0, gamma_scale / norm)
+    clip = min(1.0, max_norm / norm)
     step = {k: {n: -0.1 * clip * g for n, g in layer.items()} for k, layer in grads.items()}
     return td_error, step, norm
 
 
-@pytest.mark.parametrize("max_norm", [1e3, 0.01], ids=["within the clip", "clipped"])
-def test_a_networks_update_equals_the_same_update_written_out(max_norm):
+@pytest.mark.parametrize("max_norm", [1e3, 0.01], ids=["not clipped", "clipped"])
+def test_an_update_of_a_network_equals_numpy(max_norm):
     rng = np.random.default_rng(0)
     batch = Transition(
         obs=rng.normal(size=(6, 3)),
@@ -166,9 +166,11 @@ def test_a_networks_update_equals_the_same_update_written_out(max_norm):
     assert (norm > max_norm) == (max_norm < 1)
     np.testing.assert_allclose(info.td_error, td_error, rtol=1e-4, atol=1e-5)
     new = after.params["params"]
-    for mine, hand, layer in (
+    for found, expected, layer in (
         (new["Torso_0"]["Dense_0"], step["torso"], old["params"]["Torso_0"]["Dense_0"]),
         (new["Dense_0"], step["head"], old["params"]["Dense_0"]),
     ):
         for name in ("kernel", "bias"):
-            np.testing.assert_allclose(mine[name] - layer[name], hand[name], rtol=2e-3, atol=1e-6)
+            np.testing.assert_allclose(
+                found[name] - layer[name], expected[name], rtol=2e-3, atol=1e-6
+            )

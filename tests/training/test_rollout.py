@@ -1,4 +1,4 @@
-"""What a rollout writes down: every kind of ending, on the chain."""
+"""Rollouts on the chain: transitions at termination, at truncation and between."""
 
 import jax
 import jax.numpy as jnp
@@ -24,43 +24,42 @@ def collected():
 
 def test_only_termination_zeroes_the_discount(collected):
     _, t, _ = collected
-    # Reward 1 is earned by terminating and by nothing else.
+    # The reward is 1 on termination and 0 otherwise.
     terminated = t.reward == 1
-    cut = t.done & ~terminated
-    assert terminated.sum() > 50 and cut.sum() > 50
+    truncated = t.done & ~terminated
+    assert terminated.sum() > 50 and truncated.sum() > 50
     np.testing.assert_array_equal(t.discount, np.where(terminated, 0, np.float32(0.9)))
 
 
-def test_next_obs_is_what_followed_before_any_reset(collected):
+def test_next_obs_is_the_successor_before_any_reset(collected):
     _, t, _ = collected
     position, after = t.obs.argmax(-1), t.next_obs.argmax(-1)
     np.testing.assert_array_equal(after, np.clip(position + 2 * t.action - 1, 0, 3))
 
 
-def test_rows_follow_each_other_within_an_episode(collected):
+def test_next_obs_is_the_obs_of_the_next_row_within_an_episode(collected):
     actor, t, _ = collected
-    going = ~t.done[:-1]
-    np.testing.assert_array_equal(t.obs[1:][going], t.next_obs[:-1][going])
-    fresh = ~going
-    assert np.any(t.obs[1:][fresh] != t.next_obs[:-1][fresh])
-    going = ~t.done[-1]
-    np.testing.assert_array_equal(actor.obs[going], t.next_obs[-1][going])
+    done = t.done[:-1]
+    np.testing.assert_array_equal(t.obs[1:][~done], t.next_obs[:-1][~done])
+    assert np.any(t.obs[1:][done] != t.next_obs[:-1][done])
+    running = ~t.done[-1]
+    np.testing.assert_array_equal(actor.obs[running], t.next_obs[-1][running])
 
 
-def test_episode_returns_add_up_and_start_again(collected):
+def test_episode_returns_are_sums_of_rewards(collected):
     actor, t, episode_return = collected
-    running = np.zeros(6)
+    total = np.zeros(6)
     for step in range(200):
-        running += t.reward[step]
-        np.testing.assert_array_equal(episode_return[step], running)
-        running[t.done[step]] = 0
-    np.testing.assert_array_equal(actor.episode_return, running)
+        total += t.reward[step]
+        np.testing.assert_array_equal(episode_return[step], total)
+        total[t.done[step]] = 0
+    np.testing.assert_array_equal(actor.episode_return, total)
 
 
-def test_a_rollout_in_two_parts_goes_on_where_it_stopped():
+def test_a_rollout_continues_the_previous_one():
     actor = rollout.init(jax.random.key(0), ENV)
     right = policies.greedy(lambda params, obs: jnp.zeros((6, 2)).at[:, 1].set(1.0))
     first, t, _ = rollout.collect(jax.random.key(1), None, actor, ENV, right, 0.9, 1)
     _, u, _ = rollout.collect(jax.random.key(2), None, first, ENV, right, 0.9, 1)
-    going = ~t.done[0]
-    np.testing.assert_array_equal(u.obs[0][going], t.next_obs[0][going])
+    running = ~t.done[0]
+    np.testing.assert_array_equal(u.obs[0][running], t.next_obs[0][running])

@@ -1,4 +1,4 @@
-"""Looking at a run does not change it; the best parameters are kept."""
+"""Sessions: evaluations do not affect training; the best parameters are kept."""
 
 from functools import partial
 
@@ -10,11 +10,7 @@ from helpers.training import TRAINER, equal
 
 from jaxdqn.training import session
 
-
-@pytest.fixture(autouse=True)
-def _no_false_alarm():
-    with jax.debug_key_reuse(False):
-        yield
+pytestmark = pytest.mark.usefixtures("allow_key_reuse")
 
 
 def advance(evaluate, num_iterations):
@@ -27,15 +23,15 @@ def noise(key, params):
     return jax.random.normal(key, (3,))
 
 
-def test_how_often_one_looks_does_not_change_what_is_learnt():
+def test_the_number_of_evaluations_does_not_affect_training():
     start = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
-    seldom, _ = advance(noise, 20)(start)
-    often, _ = advance(noise, 10)(advance(noise, 10)(start)[0])
-    assert equal(seldom.state, often.state)
-    assert equal(seldom.evaluation_key, often.evaluation_key)
+    once, _ = advance(noise, 20)(start)
+    twice, _ = advance(noise, 10)(advance(noise, 10)(start)[0])
+    assert equal(once.state, twice.state)
+    assert equal(once.evaluation_key, twice.evaluation_key)
 
 
-def test_every_evaluation_has_a_key_of_its_own():
+def test_every_evaluation_has_its_own_key():
     current = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
     step, seen = advance(noise, 5), []
     for _ in range(4):
@@ -44,8 +40,8 @@ def test_every_evaluation_has_a_key_of_its_own():
     assert len(set(seen)) == 4
 
 
-def test_the_best_parameters_are_kept_and_of_equal_ones_the_last():
-    # Returns by world steps taken: 5 iterations of 8 after a warm-up of 80.
+def test_the_best_parameters_are_kept_and_the_latest_of_equal_ones():
+    # Environment steps -> return: 5 iterations of 8 steps after the first 80.
     returns = {120: 1.0, 160: 3.0, 200: 2.0, 240: 3.0, 280: 0.0}
     current = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
     params, best = {}, {}
@@ -59,11 +55,11 @@ def test_the_best_parameters_are_kept_and_of_equal_ones_the_last():
     np.testing.assert_array_equal(current.best_return, 3.0)
 
 
-def test_lost_parameters_are_never_the_best():
-    """Whatever they happen to earn: NaN compares as nothing, and its policy acts all the same."""
+def test_non_finite_parameters_are_never_the_best():
+    """A policy with NaN parameters still acts and can have a high return."""
     start = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
-    lost = jax.tree.map(lambda x: x * jnp.nan, start.state.learner.params)
-    learner = start.state.learner._replace(params=lost)
+    diverged = jax.tree.map(lambda x: x * jnp.nan, start.state.learner.params)
+    learner = start.state.learner._replace(params=diverged)
     start = start._replace(state=start.state._replace(learner=learner))
     step = advance(lambda key, params: jnp.full(2, 9.0), 5)
     after, report = step(start)
@@ -71,7 +67,7 @@ def test_lost_parameters_are_never_the_best():
     assert equal(after.best_params, start.best_params)
 
 
-def test_a_whole_training_is_its_chunks_the_last_one_shorter():
+def test_train_equals_its_chunks_with_a_shorter_last_one():
     def chunks(key):
         current, returns = session.init(key, TRAINER), []
         for length in (5, 5, 2):

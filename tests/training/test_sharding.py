@@ -1,4 +1,4 @@
-"""One agent on several devices learns what it would on one."""
+"""Data parallelism: one agent on several devices."""
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ from jaxdqn.training import learning, population, sharding
 from jaxdqn.training.population import DATA, PER_MEMBER, PER_SHARD
 from jaxdqn.transition import Transition
 
+pytestmark = pytest.mark.usefixtures("allow_key_reuse")
+
 AGENT = agents.dqn(networks.MLP(2, features=(8,)))
 CLIPPED_ADAM = optax.chain(optax.clip_by_global_norm(0.1), optax.adam(0.02))
 CONFIG = Config(
@@ -30,12 +32,6 @@ CONFIG = Config(
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_false_alarm():
-    with jax.debug_key_reuse(False):
-        yield
-
-
 def batch(key, size):
     keys = jax.random.split(key, 4)
     return Transition(
@@ -48,8 +44,8 @@ def batch(key, size):
     )
 
 
-def test_an_update_on_four_devices_is_that_on_one_up_to_rounding():
-    """Also where gradients are clipped by their norm: that of their mean, not of a part's."""
+def test_updates_on_four_devices_equal_those_on_one_up_to_rounding():
+    """The clipped norm must be that of the mean gradient, not of the gradient of a shard."""
     whole = batch(jax.random.key(1), 32)
     learner = learning.init(jax.random.key(0), whole.obs, AGENT, CLIPPED_ADAM)
     update_target = learning.target_update(2)
@@ -63,20 +59,20 @@ def test_an_update_on_four_devices_is_that_on_one_up_to_rounding():
     optimizer = optax.chain(sharding.mean_gradients(), CLIPPED_ADAM)
 
     def on_four(batch):
-        """Of the rows `[B / 4]` of each part. Three updates, so that a wrong moment would show."""
-        parts = learner._replace(opt_state=optimizer.init(learner.params))
+        """Three updates from `batch [B / 4]` of a shard; several, to cover the moments of Adam."""
+        sharded = learner._replace(opt_state=optimizer.init(learner.params))
         for _ in range(3):
-            parts = update(parts, batch, optimizer)
-        return parts.params
+            sharded = update(sharded, batch, optimizer)
+        return sharded.params
 
-    shard = jax.shard_map(
+    program = jax.shard_map(
         on_four,
         mesh=layout.mesh,
         in_specs=jax.sharding.PartitionSpec(DATA),
         out_specs=jax.sharding.PartitionSpec(),
         check_vma=False,
     )
-    found, alone = jax.jit(shard)(whole), learner
+    found, alone = jax.jit(program)(whole), learner
     for _ in range(3):
         alone = update(alone, whole, CLIPPED_ADAM)
     pairs = zip(jax.tree.leaves(found), jax.tree.leaves(alone.params), strict=True)
@@ -84,59 +80,57 @@ def test_an_update_on_four_devices_is_that_on_one_up_to_rounding():
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
 
 
-def trainer(data_shards):
-    part = sharding.shard(CONFIG, data_shards)
-    memory = replay.uniform(part.buffer_size, part.batch_size)
+def make_trainer(data_shards):
+    config = sharding.shard(CONFIG, data_shards)
+    memory = replay.uniform(config.buffer_size, config.batch_size)
     optimizer = optax.chain(sharding.mean_gradients(), CLIPPED_ADAM)
-    one = training.dqn(
-        part, chain(part.num_envs, time_limit=3), AGENT, memory, optimizer, lambda steps: 0.5
+    trainer = training.dqn(
+        config, chain(config.num_envs, time_limit=3), AGENT, memory, optimizer, lambda steps: 0.5
     )
-    return sharding.combine(one, data_shards)
+    return sharding.combine(trainer, data_shards)
 
 
 @pytest.fixture(scope="module")
-def two_members_on_four_devices():
+def two_agents_on_four_devices():
     layout = population.layout(2, jax.devices()[:4], data_shards=2)
-    agent = trainer(2)
+    trainer = make_trainer(2)
 
-    def whole(key):
-        state, metrics = training.run(agent, agent.init(key), 10)
-        return state, metrics
+    def train(key):
+        return training.run(trainer, trainer.init(key), 10)
 
-    with jax.debug_key_reuse(False):
-        program = population.each(whole, layout, out_specs=(PER_SHARD, PER_MEMBER))
-        return jax.jit(program)(population.keys([3, 4]))
+    program = population.each(train, layout, out_specs=(PER_SHARD, PER_MEMBER))
+    return jax.jit(program)(population.keys([3, 4]))
 
 
-def test_all_parts_of_a_member_have_its_parameters(two_members_on_four_devices):
-    state, _ = two_members_on_four_devices
-    part = [jax.tree.map(lambda x, k=k: x[k], state) for k in range(4)]
-    assert equal(part[0].learner, part[1].learner) and equal(part[2].learner, part[3].learner)
-    assert not equal(part[0].learner.params, part[2].learner.params)
+def test_shards_of_an_agent_have_equal_learners(two_agents_on_four_devices):
+    state, _ = two_agents_on_four_devices
+    shard = [jax.tree.map(lambda x, k=k: x[k], state) for k in range(4)]
+    assert equal(shard[0].learner, shard[1].learner) and equal(shard[2].learner, shard[3].learner)
+    assert not equal(shard[0].learner.params, shard[2].learner.params)
 
 
-def test_parts_see_different_worlds(two_members_on_four_devices):
-    state, _ = two_members_on_four_devices
+def test_shards_take_different_actions(two_agents_on_four_devices):
+    state, _ = two_agents_on_four_devices
     actions = [
         replay.contents(jax.tree.map(lambda x, k=k: x[k], state.buffer)).action for k in (0, 1)
     ]
     assert np.mean(actions[0][:20] != actions[1][:20]) > 0.25
 
 
-def test_metrics_count_all_parts(two_members_on_four_devices):
-    state, metrics = two_members_on_four_devices
-    # 10 iterations of 8 worlds * 2 steps after a warm-up of 80; 3 updates each.
+def test_metrics_cover_all_shards(two_agents_on_four_devices):
+    state, metrics = two_agents_on_four_devices
+    # 10 iterations of 8 environments * 2 steps after 80 random steps; 3 updates each.
     np.testing.assert_array_equal(metrics.env_steps[0], 80 + 16 * np.arange(1, 11))
     np.testing.assert_array_equal(metrics.num_updates[0], 3 * np.arange(1, 11))
     ended = 0
     for k in (0, 1):
         contents = replay.contents(jax.tree.map(lambda x, k=k: x[k], state.buffer))
-        # 4 worlds a part: 10 rows of warm-up, then two an iteration.
+        # 4 environments per shard: 10 rows of random steps, then two per iteration.
         ended += np.sum(np.asarray(contents.done)[10:30])
     assert np.sum(metrics.num_episodes[0]) == ended > 0
 
 
-def test_shares_that_do_not_divide_are_refused():
+def test_data_shards_must_divide_the_config():
     with pytest.raises(
         ConfigError, match=r"batch_size \(32\) must be a multiple of data_shards \(3\)"
     ):

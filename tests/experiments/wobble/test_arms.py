@@ -1,19 +1,19 @@
-"""An arm of the study differs from its family in what it says, and in nothing else: seen from outside, by numbers."""
+"""Each arm of the study differs from the base of its group in one part, compared by its behaviour."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.wobble import arms, probes, student
 from experiments.wobble.default import default
-from experiments.wobble import arms
 from jaxdqn.training.learning import Learner
 from jaxdqn.transition import Transition
 
 STEPS = 30_000
 KEY = 7
 TWO = {"default-huber-small": {"env", "agent"}}
-"""The arms that say two things."""
+"""Arms that change two parts."""
 
 
 def batch():
@@ -29,7 +29,7 @@ def batch():
 
 
 def of_agent(agent):
-    """Its loss under two networks of the same keys: network, scale, bootstrap and loss all count."""
+    """The loss of fixed parameters, which depends on network, scaling, bootstrap and error loss."""
 
     def loss(batch):
         params, target_params = (agent.init(jax.random.key(KEY + i), batch.obs) for i in (0, 1))
@@ -40,8 +40,7 @@ def of_agent(agent):
 
 
 def of_env(env):
-    """Reward and end of 600 steps to either side, so that the clock's end is among them."""
-    from experiments.wobble import probes
+    """Sums of reward and termination over 600 balanced steps, which exceed the time limit."""
 
     def play(key):
         def step(carry, t):
@@ -55,20 +54,20 @@ def of_env(env):
     return [np.asarray(x).sum().item() for x in jax.jit(play)(jax.random.key(KEY))]
 
 
-def of_memory(memory):
+def of_replay(replay):
     example = jax.tree.map(lambda x: x[:1], batch())
-    buffer = jax.eval_shape(memory.init, example)
+    buffer = jax.eval_shape(replay.init, example)
     example = example._replace(done=jnp.array([False]), discount=jnp.array([0.9]))
     grown = [example._replace(reward=jnp.array([float(t)])) for t in range(300)]
     filled = jax.jit(
-        lambda: memory.add(memory.init(example), jax.tree.map(lambda *x: jnp.stack(x), *grown))
+        lambda: replay.add(replay.init(example), jax.tree.map(lambda *x: jnp.stack(x), *grown))
     )()
-    sample = jax.jit(memory.sample)(jax.random.key(KEY), filled)
+    sample = jax.jit(replay.sample)(jax.random.key(KEY), filled)
     return buffer.words.shape, np.asarray(sample.batch.reward).tolist()
 
 
 def of_optimizer(optimizer):
-    """Three steps of two numbers, large and small."""
+    """Three updates of two parameters, with a large and a small gradient."""
     params = jnp.zeros(2)
     state, found = optimizer.init(params), []
     for _ in range(3):
@@ -92,19 +91,21 @@ def of_student(made):
     return {
         "env": of_env(made.env),
         "agent": of_agent(made.agent),
-        "memory": of_memory(made.memory),
+        "replay": of_replay(made.replay),
         "optimizer": of_optimizer(made.optimizer(jnp.float32(1e-3))),
         "learning_rate": [float(made.learning_rate(x)) for x in at],
         "epsilon": [round(float(made.epsilon(x)), 6) for x in at],
         "draw": made.draw,
         "synchronise": of_synchronise(made.synchronise),
-        "numbers": (made.gamma, made.learning_starts, made.num_updates),
+        "hyperparameters": (made.gamma, made.learning_starts, made.num_updates),
     }
 
 
 def of_default(made):
     at = [jnp.float32(x) for x in (0, 5_000, STEPS)]
-    numbers = {name: value for name, value in vars(made.config).items() if name != "buffer_size"}
+    hyperparameters = {
+        name: value for name, value in vars(made.config).items() if name != "buffer_size"
+    }
     return {
         "env": of_env(made.env),
         "agent": of_agent(made.agent),
@@ -112,30 +113,30 @@ def of_default(made):
         "learning_rate": [round(float(made.learning_rate(x)), 9) for x in at],
         "epsilon": [round(float(made.epsilon(x)), 6) for x in at],
         "buffer_size": made.config.buffer_size,
-        "numbers": numbers,
+        "hyperparameters": hyperparameters,
     }
 
 
 @pytest.fixture(scope="module")
-def families():
+def bases():
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         yield {
-            "student": of_student(arms.student()),
-            "repaired": of_student(arms.repaired()),
+            "student": of_student(student.student()),
+            "student_fixed": of_student(arms.student_fixed()),
             "default": of_default(default(STEPS)),
         }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in arms.ARMS if name not in ("student", "default")])
-def test_an_arm_differs_in_one_thing(families, name):
+def test_an_arm_differs_in_one_part(bases, name):
     arm = arms.ARMS[name]
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
-        if arm.family == "default":
+        if arm.group == "default":
             found = of_default(arm.make(STEPS))
         else:
             found = of_student(arm.make())
-    base = families[arm.family]
+    base = bases[arm.group]
     changed = {field for field in base if found[field] != base[field]}
     if name in (
         "default-epsilon",
@@ -144,9 +145,9 @@ def test_an_arm_differs_in_one_thing(families, name):
         "default-n-step",
         "default-start",
     ):
-        # A number of `Config`, and what is made of it.
-        assert "numbers" in changed
-        numbers = found["numbers"]
-        assert sum(numbers[x] != base["numbers"][x] for x in numbers) == 1
+        # A hyperparameter, and the schedules that depend on it.
+        assert "hyperparameters" in changed
+        own = found["hyperparameters"]
+        assert sum(own[x] != base["hyperparameters"][x] for x in own) == 1
         changed -= {"epsilon", "learning_rate"}
     assert changed == TWO.get(name, changed) and len(changed) == len(TWO.get(name, (1,))), changed

@@ -1,4 +1,4 @@
-"""The default that the study breaks is the one that a newcomer gets."""
+"""The default agent of the study is the one that `cartpole.py` trains."""
 
 import dataclasses
 
@@ -9,20 +9,20 @@ from experiments.wobble import default
 from jaxdqn import training
 from jaxdqn.config import Config, check, fill
 from jaxdqn.recipes import classic
-from jaxdqn.runs import experiment
 
 
-def test_it_trains_to_the_bit_as_cartpole_does():
-    # Half of the steps, so that the schedules count: 20 iterations of those that they were made for.
-    numbers = {"learning_starts": 80, "buffer_size": 800, "batch_size": 16}
+def test_it_trains_bit_identically_to_the_recipe():
+    # 20 iterations are half of the training, so that the schedules have an effect.
+    hyperparameters = {"learning_starts": 80, "buffer_size": 800, "batch_size": 16}
     steps = 400
-    theirs = experiment.make_trainer("dqn", Config(**numbers), classic.make_agent("dqn"), steps)
-    mine = default.make_trainer(default.default(steps, **numbers))
-    same(theirs, mine, num_iterations=20)
+    config = Config(**hyperparameters)
+    recipe = classic.make_trainer("dqn", config, classic.make_agent("dqn"), steps)
+    own = default.make_trainer(default.default(steps, **hyperparameters))
+    same(recipe, own, num_iterations=20)
 
 
-def test_a_ring_larger_than_the_training_is_the_same_training():
-    """`fill` takes the memory of a short training only, and changes nothing else: to its last step."""
+def test_a_buffer_larger_than_the_training_does_not_change_it():
+    """`fill` limits the buffer of a short training, and changes nothing else."""
     steps = 400
     recipe = default.default(steps, learning_starts=80, batch_size=16)
     assert recipe.config.buffer_size == steps
@@ -31,11 +31,11 @@ def test_a_ring_larger_than_the_training_is_the_same_training():
     same(*trainers, num_iterations=(steps - 80) // recipe.config.num_envs)
 
 
-def test_what_is_filled_is_a_ring_that_training_takes():
+def test_a_filled_config_is_valid():
     for steps in (16, 17, 50_000, 10**9):
-        for numbers in ({}, {"n_step": 9}, {"num_steps": 4}, {"num_envs": 3, "buffer_size": 60}):
+        for changes in ({}, {"n_step": 9}, {"num_steps": 4}, {"num_envs": 3, "buffer_size": 60}):
             config = Config(
-                **{"learning_starts": 12, "buffer_size": 1_200, "num_envs": 4} | numbers
+                **{"learning_starts": 12, "buffer_size": 1_200, "num_envs": 4} | changes
             )
             filled = fill(config, steps)
             assert filled.buffer_size <= config.buffer_size
@@ -44,7 +44,7 @@ def test_what_is_filled_is_a_ring_that_training_takes():
 
 
 def same(one, other, num_iterations):
-    """Whether both trainers end with the same parameters, to the bit."""
+    """Asserts that both trainers end with bit-identical parameters."""
 
     def end(trainer):
         def train(key):

@@ -1,4 +1,4 @@
-"""An episode begins, is played, is learnt from and ends as the loop says; a choice replaced changes nothing else."""
+"""The loop over episodes: exploration, updates, target network and measurements."""
 
 import itertools
 
@@ -14,23 +14,23 @@ from jaxdqn import envs, evaluation, replay
 
 
 def run(num_episodes, **changes):
-    """The states `[num_episodes + 1]` around the episodes of a small agent in a chain of five states."""
-    choices = student.blog(learning_starts=8)._replace(
+    """The states `[num_episodes + 1]` between episodes of a small agent in a chain of five states."""
+    config = student.student(learning_starts=8)._replace(
         env=chain(num_envs=1, time_limit=6),
         agent=student.make_agent(features=(4,)),
-        memory=replay.uniform(64, batch_size=4),
+        replay=replay.uniform(64, batch_size=4),
         **changes,
     )
-    next_one = jax.jit(lambda *state: episodes.run_episode(*state, choices)[0])
-    states = [jax.jit(lambda key: episodes.init(key, choices))(jax.random.key(0))]
+    next_state = jax.jit(lambda *state: episodes.run_episode(*state, config)[0])
+    states = [jax.jit(lambda key: episodes.init(key, config))(jax.random.key(0))]
     for episode in range(num_episodes):
-        states.append(next_one(states[-1], jnp.int32(episode)))
+        states.append(next_state(states[-1], jnp.int32(episode)))
     return states
 
 
 @pytest.fixture(scope="module")
 def states():
-    """Three updates a step; from the fifth episode on the learning rate is zero."""
+    """Three updates per step; the learning rate is zero from the fifth episode on."""
     rate = optax.piecewise_constant_schedule(1e-3, {4: 0.0})
     return run(6, num_updates=3, learning_rate=rate)
 
@@ -43,7 +43,7 @@ def same(x, y):
 @pytest.mark.parametrize(
     ("draw", "epsilon", "probability"),
     [
-        # A standard normal is below 0 half of the time, below 0.99 with Φ(0.99).
+        # A standard normal number is below 0 with probability 1/2, below 0.99 with Φ(0.99).
         ("normal", 0.0, 0.5),
         ("normal", 0.01, 0.50399),
         ("normal", 0.99, 0.83891),
@@ -52,18 +52,18 @@ def same(x, y):
         ("uniform", 0.99, 0.99),
     ],
 )
-def test_the_dice_decide_how_much_is_random(draw, epsilon, probability):
-    num_worlds = 100_000
+def test_the_draw_determines_the_fraction_of_random_actions(draw, epsilon, probability):
+    num_envs = 100_000
     policy = episodes.random_if(episodes.DRAWS[draw], lambda key, params, obs: obs, epsilon)
-    # The first of two actions is the best: the other is taken by half of those that are random.
-    obs = jnp.tile(jnp.array([[1.0, 0.0]]), (num_worlds, 1))
+    # The first of two actions is greedy; half of the random actions are the other one.
+    obs = jnp.tile(jnp.array([[1.0, 0.0]]), (num_envs, 1))
     other = np.mean(policy(jax.random.key(0), None, obs))
-    sigma = np.sqrt(probability / 2 * (1 - probability / 2) / num_worlds)
+    sigma = np.sqrt(probability / 2 * (1 - probability / 2) / num_envs)
     assert abs(other - probability / 2) <= 4 * sigma
 
 
-def test_a_policy_that_never_falls_falls_under_the_normal_draw():
-    """What the student would have seen of a perfect network: the wobble is there without any learning."""
+def test_a_perfect_policy_fails_under_the_normal_draw():
+    """The returns of a perfect network fluctuate under the student's exploration, without any learning."""
     env = envs.from_gymnax(student.ENV, 1_000)
 
     def returns(draw):
@@ -74,21 +74,21 @@ def test_a_policy_that_never_falls_falls_under_the_normal_draw():
         return np.asarray(play(jax.random.key(0)))
 
     assert np.all(returns("uniform") == 500)
-    # 20,000 episodes found a mean of 167 and a deviation of 131: 4 sigmas of a thousand.
+    # 20,000 episodes had mean 167 and standard deviation 131; four standard errors of 1,000.
     normal = returns("normal")
     assert abs(normal.mean() - 167) < 4 * 131 / np.sqrt(1_000)
     assert abs(normal.std() - 131) < 15
 
 
-def test_training_starts_with_enough_transitions_and_is_so_many_updates_a_step(states):
+def test_learning_starts_and_number_of_updates_per_step(states):
     for state in states:
-        # After step 8, and after each that follows.
+        # After step 8 and after each later step.
         steps = int(state.env_steps)
         assert int(state.learner.num_updates) == 3 * max(steps - 7, 0)
     assert int(states[-1].env_steps) > 8
 
 
-def test_the_target_is_the_network_as_the_episode_found_it(states):
+def test_the_target_is_copied_at_the_start_of_each_episode(states):
     moved = 0
     for before, after in itertools.pairwise(states):
         assert same(after.learner.target_params, before.learner.params)
@@ -96,43 +96,43 @@ def test_the_target_is_the_network_as_the_episode_found_it(states):
     assert moved >= 2
 
 
-def test_or_it_follows_every_so_many_updates():
+def test_the_target_can_be_updated_periodically():
     *_, last = run(4, synchronise=episodes.every(1))
     assert last.learner.num_updates > 0
     assert same(last.learner.target_params, last.learner.params)
 
 
-def test_a_learning_rate_may_fall_by_the_episode(states):
+def test_the_learning_rate_is_a_schedule_of_the_episode(states):
     before, after = states[4:6]
     assert after.learner.num_updates > before.learner.num_updates
     assert same(after.learner.params, before.learner.params)
 
 
-def test_looks_and_episodes_by_hand():
-    # Always to the right: from a random state 1 to 5 steps and a reward of 1.
+def test_measurements_and_episodes_by_hand():
+    # Always right: 1 to 5 steps from a random state, and a reward of 1.
     def right(key, params, obs):
         return jnp.tile(jnp.array([[0.0, 1.0]]), (obs.shape[0], 1))
 
     agent = student.make_agent()._replace(explore=right)
-    choices = student.blog(learning_starts=10**6)._replace(
+    config = student.student(learning_starts=10**6)._replace(
         env=chain(num_envs=1), agent=agent, epsilon=lambda episode: -jnp.inf
     )
     train = jax.jit(
-        lambda key: episodes.train(key, choices, 6, 2, look=lambda state: state.env_steps)
+        lambda key: episodes.train(key, config, 6, 2, measure=lambda state: state.env_steps)
     )
-    found, looks = train(jax.random.key(0))
+    found, measured = train(jax.random.key(0))
     np.testing.assert_array_equal(found.episode_return, np.ones(6))
     lengths = np.diff(found.env_steps, prepend=0)
     assert np.all((1 <= lengths) & (lengths <= 5))
-    np.testing.assert_array_equal(looks, found.env_steps[1::2])
+    np.testing.assert_array_equal(measured, found.env_steps[1::2])
 
 
-def test_no_episode_begins_after_max_steps():
-    choices = student.blog(learning_starts=10**6)._replace(env=chain(num_envs=1))
-    train = jax.jit(lambda key: episodes.train(key, choices, 8, 4, max_steps=12)[0])
+def test_no_episode_starts_after_max_steps():
+    config = student.student(learning_starts=10**6)._replace(env=chain(num_envs=1))
+    train = jax.jit(lambda key: episodes.train(key, config, 8, 4, max_steps=12)[0])
     found = train(jax.random.key(0))
     num_played = int(np.sum(~np.isnan(found.episode_return)))
     assert 2 <= num_played < 8
-    # The last one that began, began before the twelfth step; it was played to its end.
+    # The last episode starts before the twelfth step and is played to its end.
     assert found.env_steps[num_played - 2] < 12 <= found.env_steps[num_played - 1]
     assert np.all(found.env_steps[num_played:] == found.env_steps[num_played - 1])

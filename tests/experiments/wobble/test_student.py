@@ -1,4 +1,4 @@
-"""The student's agent is the one he wrote, choice by choice."""
+"""The student's agent, part by part."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ from jaxdqn.transition import Transition
 
 
 def test_epsilon_falls_by_a_half_percent_an_episode_down_to_one_percent():
-    epsilon = student.blog().epsilon
-    # 0.99 · 0.995² = 0.98012; 0.99 · 0.995^500 = 0.080756; the floor is met at episode 917.
+    epsilon = student.student().epsilon
+    # 0.99 · 0.995² = 0.98012; 0.99 · 0.995^500 = 0.080756; the minimum is reached at episode 917.
     found = [float(epsilon(jnp.int32(episode))) for episode in (0, 2, 500, 916, 917, 5_000)]
     np.testing.assert_allclose(found, [0.99, 0.980125, 0.080756, 0.010036, 0.01, 0.01], rtol=1e-4)
 
@@ -25,13 +25,13 @@ def test_rmsprop_is_that_of_keras_by_hand():
     first, state = optimizer.update(jnp.float32(2), state)
     second, state = optimizer.update(jnp.float32(-1), state)
     np.testing.assert_allclose([first, second], [-1 / np.sqrt(0.4), 0.5 / np.sqrt(0.46)], rtol=1e-5)
-    # 1e-7 counts beside √v = √1e-13 = 3.16e-7; below the root it would be all there is.
+    # 1e-7 is added to √v = √1e-13 = 3.16e-7; inside the root it would dominate.
     tiny, _ = optimizer.update(jnp.float32(1e-6), optimizer.init(jnp.float32(0)))
     np.testing.assert_allclose(tiny, -0.5 * 1e-6 / (3.1623e-7 + 1e-7), rtol=1e-4)
 
 
 def test_the_loss_is_the_mean_square_over_both_outputs():
-    # Keras is handed a target equal to the prediction but for the action taken: (3² + 0²) / 2.
+    # In Keras the target equals the prediction except for the action taken: (3² + 0²) / 2.
     agent = student.make_agent()
     params = jax.eval_shape(agent.init, jax.random.key(0), jnp.zeros((1, 4)))
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape), params)
@@ -54,19 +54,19 @@ def test_matrices_start_as_in_keras():
     assert sorted(x.shape for x in kernels) == [(4, 300), (100, 2), (300, 100)]
     for kernel in kernels:
         limit = np.sqrt(6 / sum(kernel.shape))
-        # Uniform: nothing beyond the limit, a deviation of limit / √3.
+        # Uniform within ±limit: the standard deviation is limit / √3.
         assert np.max(np.abs(kernel)) <= limit
         np.testing.assert_allclose(np.std(kernel), limit / np.sqrt(3), rtol=0.15)
     assert all(np.all(x == 0) for x in jax.tree.leaves(params) if x.ndim == 1)
 
 
-def test_the_clock_counts_as_a_fall_and_only_where_it_is_asked_to():
+def test_a_time_limit_terminates_only_with_limit_is_failure():
     discounts = {}
     for name, env in {
         "failure": student.limit_is_failure(chain(1, time_limit=6)),
         "limit": chain(1, time_limit=6),
     }.items():
-        # Always left: only the clock ends the episode.
+        # Always left: only the time limit ends the episode.
         (state, _), timestep = env.reset(jax.random.key(0)), None
         for key in jax.random.split(jax.random.key(1), 6):
             state, timestep = env.step(key, state, jnp.array([0]))
@@ -75,22 +75,22 @@ def test_the_clock_counts_as_a_fall_and_only_where_it_is_asked_to():
     assert discounts == {"failure": 0.0, "limit": pytest.approx(0.9)}
 
 
-@pytest.mark.parametrize(("version", "limit"), [("blog", 500), ("failing", 2_000)])
-def test_the_versions_differ_in_limit_and_start(version, limit):
-    choices = getattr(blog_agent, version)()
-    assert choices.learning_starts == {"blog": 2_000, "failing": 100}[version]
+@pytest.mark.parametrize(("version", "limit"), [("student", 500), ("failing", 2_000)])
+def test_the_versions_differ_in_time_limit_and_learning_start(version, limit):
+    config = getattr(student, version)()
+    assert config.learning_starts == {"student": 2_000, "failing": 100}[version]
 
     def balance(key, params, obs):
         return jnp.argmax(probes.balance(params, obs), axis=-1)
 
-    play = jax.jit(lambda key: evaluation.evaluate(key, None, choices.env, balance))
+    play = jax.jit(lambda key: evaluation.evaluate(key, None, config.env, balance))
     assert play(jax.random.key(0)) == limit
 
 
 @pytest.mark.slow
 def test_it_learns():
-    # Untrained, ε alone: a mean of 22. 200 seeds had at the end a median of 80, the lowest tenth 43.
-    train = jax.jit(lambda key: episodes.train(key, student.blog(), 400, 400)[0])
+    # A random policy has a mean of 22. At the end 200 seeds had a median of 80, a 10 % quantile of 43.
+    train = jax.jit(lambda key: episodes.train(key, student.student(), 400, 400)[0])
     with jax.debug_key_reuse(False):
         found = [np.mean(train(jax.random.key(seed)).episode_return[-100:]) for seed in range(3)]
     assert np.median(found) > 43
