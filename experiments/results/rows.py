@@ -72,9 +72,7 @@ def fill(
     the file is written after each call. Raises `RunError` if the process was asked to stop.
     """
     rows, started = read(path, fields), time.perf_counter()
-    done = {
-        int(row["seed"]) for row in rows if all(row[name] == x for name, x in where.items())
-    }
+    done = {int(row["seed"]) for row in rows if all(row[name] == x for name, x in where.items())}
     missing = [seed for seed in seeds if seed not in done]
     size = group_size or max(len(missing), 1)
     for first in range(0, len(missing), size):
