@@ -1,4 +1,4 @@
-"""Every name that `--agent` takes trains; the table's statistics are right."""
+"""Comparison of the agents: every agent trains, seeds are trained once, the table is right."""
 
 import csv
 
@@ -10,17 +10,16 @@ from experiments import compare
 from jaxdqn import training
 from jaxdqn.config import Config
 from jaxdqn.recipes import classic
-from jaxdqn.runs import experiment
 
 SMALL = Config(buffer_size=800, learning_starts=80, batch_size=16)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", classic.AGENTS)
-def test_every_member_trains(name):
+def test_every_agent_trains(name):
     """A few iterations: finite losses, parameters that move, values of the right shape."""
     agent = classic.make_agent(name, num_actions=2, features=(8,))
-    trainer = experiment.make_trainer(name, SMALL, agent, total_steps=2_000)
+    trainer = classic.make_trainer(name, SMALL, agent, total_steps=2_000)
     with jax.debug_key_reuse(False):
         start = jax.jit(trainer.init)(jax.random.key(0))
         end, metrics = jax.jit(lambda state: training.run(trainer, state, 5))(start)
@@ -31,25 +30,25 @@ def test_every_member_trains(name):
 
 
 @pytest.mark.slow
-def test_the_table_and_the_picture_and_no_seed_twice(tmp_path, capsys):
+def test_it_writes_table_and_picture_and_trains_no_seed_twice(tmp_path, capsys):
     args = compare.Args(agents=("dqn",), steps=2_000, seeds=2, seed=3, repeats=0, out=tmp_path)
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         compare.main(args)
         first = capsys.readouterr().out
         compare.main(args)
     assert first.startswith("dqn: ") and "| dqn |" in first
-    # Nothing was trained the second time: it says the table alone.
+    # Nothing was trained the second time: only the table is printed.
     assert not capsys.readouterr().out.startswith("dqn: ")
-    rows = list(csv.DictReader((tmp_path / "family.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "agents.csv").open()))
     assert [row["seed"] for row in rows] == ["3", "4"]
-    assert (tmp_path / "family.png").stat().st_size > 1_000
+    assert (tmp_path / "agents.png").stat().st_size > 1_000
 
 
-def test_a_line_of_the_table_counts_what_it_says():
+def test_the_counts_in_a_line_of_the_table():
     rows = [
         {"agent": "dqn", "seed": str(i), "final_return": f, "best_return": "500"}
         for i, f in enumerate(["474.9", "475.0", "500.0", "399.0"])
     ]
     line = compare.summary("dqn", rows, {"dqn": 1.0})
     assert line["≥ 475"] == "2 of 4 (15–85 %)" and line["≥ 400"] == "3 of 4"
-    assert line["final: median (least to most)"] == "475 (399 to 500)"
+    assert line["final: median (minimum to maximum)"] == "475 (399 to 500)"

@@ -1,4 +1,4 @@
-"""The sweep as its users meet it: mistakes, groups, lost members, a stop and a resume."""
+"""The sweep as a program: invalid options, groups, diverged agents, stopping and resuming."""
 
 import csv
 import json
@@ -11,6 +11,8 @@ import pytest
 from helpers import runner
 
 from experiments import sweep
+from experiments.sweeps import grid
+from experiments.sweeps.ranking import ranking
 from jaxdqn.runs import cli, logs, loop, processes
 from jaxdqn.runs.errors import DAMAGED, RunError
 
@@ -29,17 +31,17 @@ GRID = (
 )  # fmt: skip
 
 MISTAKES = [
-    (["--sweep", "gama=0.9"], "--sweep (gama=0.9) must name a number of Config: gamma, "),
-    (["--sweep", "agent=dqn"], "--sweep (agent=dqn) must name a number of Config: "),
+    (["--sweep", "gama=0.9"], "--sweep (gama=0.9) must name a hyperparameter: gamma, "),
+    (["--sweep", "agent=dqn"], "--sweep (agent=dqn) must name a hyperparameter: "),
     (
         ["--sweep", "num_updates=1:8:3"],
-        "--sweep (num_updates=1:8:3) must list whole numbers, as --sweep num_updates=8,16",
+        "--sweep (num_updates=1:8:3) must list integers, as in --sweep num_updates=8,16",
     ),
     (
         ["--sweep", "batch_size=1.5"],
-        "--sweep (batch_size=1.5) must hold a whole number where '1.5' is.",
+        "--sweep (batch_size=1.5) must have an integer in place of '1.5'.",
     ),
-    (["--sweep", "gamma="], "--sweep (gamma=) must hold finite numbers, and '' is none."),
+    (["--sweep", "gamma="], "--sweep (gamma=) must hold finite numbers, not ''."),
     (["--sweep", "gamma=0.9:0.8:3"], "--sweep (gamma=0.9:0.8:3) must have LOW below HIGH."),
     (
         ["--sweep", "learning_rate=0:1:log:3"],
@@ -47,40 +49,40 @@ MISTAKES = [
     ),
     (
         ["--sweep", "gamma=0.9,1.5"],
-        "--sweep (gamma=0.9,1.5) makes a training whose gamma (1.5) must lie in [0, 1].",
+        "--sweep (gamma=0.9,1.5) gives an invalid configuration: gamma (1.5) must lie in [0, 1].",
     ),
     (
         ["--draw", "gamma=0:2"],
-        "--draw (gamma=0:2) makes a training whose gamma (",
+        "--draw (gamma=0:2) gives an invalid configuration: gamma (",
     ),
     (
         ["--sweep", "num_envs=8,7"],
-        "--sweep (num_envs=8,7) makes a training whose learning_starts (1000) must be a multiple",
+        "--sweep (num_envs=8,7) gives an invalid configuration: learning_starts (1000) must be a multiple",
     ),
     (
         ["--sweep", "gamma=0.9,0.99", "--sweep", "num_envs=8,7"],
-        "--sweep (num_envs=8,7) makes a training whose learning_starts (1000) must be a multiple",
+        "--sweep (num_envs=8,7) gives an invalid configuration: learning_starts (1000) must be a multiple",
     ),
     (
         ["--sweep", "adam_epsilon=1e-50"],
-        "--sweep (adam_epsilon=1e-50) makes a training whose adam_epsilon (1e-50) must be above 0",
+        "--sweep (adam_epsilon=1e-50) gives an invalid configuration: adam_epsilon (1e-50) must be above 0",
     ),
     (
         ["--agent", "pqn", "--sweep", "batch_size=32,64"],
-        "--sweep (batch_size=32,64) is a number that pqn does not read.",
+        "--sweep (batch_size=32,64) must not name a hyperparameter that pqn does not use.",
     ),
     (
         ["--agent", "rainbow", "--draw", "epsilon_end=0:1"],
-        "--draw (epsilon_end=0:1) is a number that rainbow does not read.",
+        "--draw (epsilon_end=0:1) must not name a hyperparameter that rainbow does not use.",
     ),
     (["--agent", "pqn", "--seeds", 2, "--data-shards", 2], "--data-shards (2) must be 1 for pqn"),
     (
         ["--seeds", 6_000_000, "--sweep", "gamma=0.9,0.99"],
-        "--seeds (6000000) times the settings (2) must be at most 10,000,000 members.",
+        "--seeds (6000000) times 2 configurations must be at most 10,000,000 agents.",
     ),
     (
         ["--seed", 2**31 - 1, "--seeds", 2],
-        "--seed (2147483647) must leave room below 2147483648: the last is 2147483648.",
+        "--seed (2147483647) must be small enough that the last seed (2147483648) is below 2147483648.",
     ),
     (["--seeds", 0], "--seeds (0) must be at least 1."),
     (["--max-parallel", 0], "--max-parallel (0) must be at least 1."),
@@ -89,7 +91,7 @@ MISTAKES = [
     (["--devices", 1_000], "--devices (1000) must be at most "),
     (
         ["--seeds", 3, "--devices", 2],
-        "--devices (2) must be a divisor of the number of members (3).",
+        "--devices (2) must be a divisor of the number of agents (3).",
     ),
     (["--seeds", 3, "--vmap-size", 0], "--vmap-size (0) must be at least 1."),
     (
@@ -105,12 +107,14 @@ MISTAKES = [
         ],
         "--max-parallel (200) must be at most ",
     ),
-    (["--resume"], "--resume (True) needs --run-dir, the directory to go on in."),
+    (["--resume"], "--resume (True) needs --run-dir"),
 ]
 
 
 @pytest.mark.parametrize(("options", "line"), MISTAKES, ids=lambda value: str(value)[:40])
-def test_a_mistake_is_one_line_and_nothing_is_made(monkeypatch, capsys, tmp_path, options, line):
+def test_invalid_options_are_one_line_and_nothing_is_created(
+    monkeypatch, capsys, tmp_path, options, line
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["sweep.py", *map(str, options)])
     with pytest.raises(SystemExit) as stop:
@@ -125,66 +129,68 @@ def results(run_dir):
     return list(csv.DictReader((run_dir / "results.csv").open()))
 
 
-def test_no_two_members_share_a_seed_unless_settings_are_paired():
-    chosen = sweep.settings.parse(["gamma=0.9,0.99", "batch_size=16,32"])
+def test_no_two_agents_share_a_seed_unless_paired():
+    configurations = grid.parse(["gamma=0.9,0.99", "batch_size=16,32"])
     for paired, expected in ((False, range(100, 112)), (True, [100, 101, 102] * 4)):
-        parts = sweep.parts_of(sweep.Args(seeds=3, seed=100, paired=paired), chosen)
+        parts = sweep.parts_of(sweep.Args(seeds=3, seed=100, paired=paired), configurations)
         assert sorted(seed for part in parts for seed in part.seeds) == sorted(expected)
-    # Two groups by the batch's size, each of 2 settings and 3 seeds; at most 4 at once.
-    parts = sweep.parts_of(sweep.Args(seeds=3, max_parallel=4), chosen)
+    # Two groups by batch size, each of 2 configurations and 3 seeds, with at most 4 agents in parallel.
+    parts = sweep.parts_of(sweep.Args(seeds=3, max_parallel=4), configurations)
     assert [len(part.seeds) for part in parts] == [4, 2, 4, 2]
     assert [part.integers["batch_size"] for part in parts] == [16, 16, 32, 32]
 
 
-def test_the_ranking_puts_first_what_solves_most_and_counts_what_is_lost():
+def test_the_ranking_is_by_solve_rate_and_counts_diverged_agents():
     returns = {0.9: [500, 10], 0.99: [480, 480], 0.8: [400, 474]}
     rows = [
         {"gamma": gamma, "seed": k, "final_return": value, "diverged": 2_000 if value == 10 else ""}
         for gamma, values in returns.items()
         for k, value in enumerate(values)
     ]
-    lines = sweep.ranking(rows, ["gamma"])
+    lines = ranking(rows, ["gamma"])
     assert [line["gamma"] for line in lines] == ["0.99", "0.9", "0.8"]
     assert [line["≥ 475"].split(" (")[0] for line in lines] == ["2 of 2", "1 of 2", "0 of 2"]
     assert [line["diverged"] for line in lines] == [0, 1, 0]
 
 
-def test_the_ranking_tells_settings_apart():
+def test_the_labels_of_configurations_are_distinct():
     values = {"buffer_size": [123456, 123464], "learning_rate": [0.00123456, 0.00123457]}
     for name, pair in values.items():
         rows = [{name: x, "seed": 0, "final_return": 9.0, "diverged": ""} for x in pair]
-        assert len({line[name] for line in sweep.ranking(rows, [name])}) == 2
+        assert len({line[name] for line in ranking(rows, [name])}) == 2
 
 
-@pytest.mark.parametrize("elsewhere", [True, False])
-def test_a_part_is_trained_until_every_process_has_its_result(tmp_path, monkeypatch, elsewhere):
-    """Else one would train the next part while another still trains this one."""
+@pytest.mark.parametrize("others_finished", [True, False])
+def test_a_part_is_trained_until_every_process_has_its_result(
+    tmp_path, monkeypatch, others_finished
+):
+    """Otherwise one process would train the next part while another still trains this one."""
     row = {"env_steps": 8, "loss": [0.0], "eval_return": [9.0]}
     (tmp_path / "result.json").touch()
     (tmp_path / "metrics.jsonl").write_text(json.dumps(row))
     trained = []
-    monkeypatch.setattr(processes, "gather", lambda here: np.append(here, elsewhere))
+    monkeypatch.setattr(processes, "gather", lambda here: np.append(here, others_finished))
     monkeypatch.setattr(loop, "train", lambda *inputs, **options: trained.append(inputs))
     training = object.__new__(sweep.Training)
     training.part = sweep.Part({}, [3], [{"gamma": 0.9}])
-    training.trainer = training.evaluate = training.plan = training.layout = None
+    training.make_trainer = training.evaluate = training.plan = training.layout = None
     (line,) = training.run(tmp_path, quiet=True)
-    assert len(trained) == (not elsewhere) and line["final_return"] == 9.0
+    assert len(trained) == (not others_finished) and line["final_return"] == 9.0
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"env_steps": 8}', '{"env_steps": 8, "loss": [1]}'])
 def test_a_damaged_log_of_a_part_is_one_line_that_names_it(tmp_path, text):
     (tmp_path / "metrics.jsonl").write_text(text)
     with pytest.raises(
-        RunError, match=r"metrics\.jsonl is damaged: .*; without .*result\.json"
+        RunError, match=r"metrics\.jsonl is damaged: .*; delete .*result\.json"
     ) as stop:
         logs.read(tmp_path, 1)
     assert stop.value.exit_code == DAMAGED
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory):
-    """Two learning rates, one of them absurd, by two batches, of two seeds each."""
+def grid_run(tmp_path_factory):
+    """Two learning rates, one of them far too large, and two batch sizes, with two seeds each."""
     run_dir = tmp_path_factory.mktemp("grid") / "run"
     code, out, err = runner.run("sweep.py", *GRID, *SHORT, "--run-dir", run_dir)
     assert code == 0, err
@@ -192,45 +198,45 @@ def grid(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_sweep_leaves_a_row_a_member_a_ranking_and_a_picture(grid):
-    run_dir, out = grid
+def test_a_sweep_writes_a_row_per_agent_a_ranking_and_a_picture(grid_run):
+    run_dir, out = grid_run
     rows = results(run_dir)
     assert list(rows[0]) == [
-        "learning_rate", "batch_size", "seed", "final_return", "best_return", "steps_to_475", "diverged",
+        "learning_rate", "batch_size", "seed", "final_return", "best_return", "steps_to_solve", "diverged",
     ]  # fmt: skip
     assert sorted(int(row["seed"]) for row in rows) == list(range(5, 13))
-    assert "Part 2 of 2, batch_size 32." in out and "Plan: 4 members on " in out
+    assert "Part 2 of 2, batch_size 32." in out and "Plan: 4 agents on " in out
     assert "| learning_rate | batch_size | ≥ 475 | mean |" in out
     assert (run_dir / "sweep.png").exists() and (run_dir / "ranking.md").exists()
 
 
 @pytest.mark.slow
-def test_a_member_that_is_lost_is_marked_and_the_others_are_not(grid):
-    for row in results(grid[0]):
-        absurd = float(row["learning_rate"]) > 1
-        assert bool(row["diverged"]) == absurd
+def test_only_diverged_agents_are_marked(grid_run):
+    for row in results(grid_run[0]):
+        too_large = float(row["learning_rate"]) > 1
+        assert bool(row["diverged"]) == too_large
         assert float(row["best_return"]) >= float(row["final_return"])
 
 
 @pytest.mark.slow
-def test_a_member_equals_cartpole_alone_to_the_bit(grid, tmp_path):
-    mine = next(
-        r for r in results(grid[0]) if float(r["learning_rate"]) < 1 and r["batch_size"] == "32"
+def test_an_agent_is_bit_identical_to_a_run_of_its_own(grid_run, tmp_path):
+    row = next(
+        r for r in results(grid_run[0]) if float(r["learning_rate"]) < 1 and r["batch_size"] == "32"
     )
-    options = ["--config.learning-rate", 1e-3, "--config.batch-size", 32, "--seed", mine["seed"]]
+    options = ["--config.learning-rate", 1e-3, "--config.batch-size", 32, "--seed", row["seed"]]
     code, _, err = runner.run("cartpole.py", *options, *SHORT, "--run-dir", tmp_path / "run")
     assert code == 0, err
     alone = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    part = next((grid[0] / "parts").glob("2/metrics.jsonl"))
-    vmap_size = [json.loads(line) for line in part.read_text().splitlines()]
+    part = next((grid_run[0] / "parts").glob("2/metrics.jsonl"))
+    together = [json.loads(line) for line in part.read_text().splitlines()]
     result = json.loads((part.parent / "result.json").read_text())
-    k = result["seeds"].index(int(mine["seed"]))
+    k = result["seeds"].index(int(row["seed"]))
     for name in ("loss", "train_return", "eval_return"):
-        assert [row[name][k] for row in vmap_size] == [row[name][0] for row in alone]
+        assert [row[name][k] for row in together] == [row[name][0] for row in alone]
 
 
 @pytest.mark.slow
-def test_a_sweep_stopped_and_resumed_equals_one_never_stopped(grid, tmp_path):
+def test_a_resumed_sweep_equals_an_uninterrupted_one(grid_run, tmp_path):
     run_dir = tmp_path / "run"
     options = [*GRID, *SHORT, "--run-dir", run_dir, "--quiet"]
     process = runner.start("sweep.py", *options)
@@ -242,5 +248,5 @@ def test_a_sweep_stopped_and_resumed_equals_one_never_stopped(grid, tmp_path):
     assert code == 143 and f"--run-dir {run_dir} --resume" in err and err.count("\n") == 1
     code, out, err = runner.run("sweep.py", *options, "--resume")
     assert (code, out) == (0, ""), err
-    assert results(run_dir) == results(grid[0])
-    assert (run_dir / "ranking.md").read_text() == (grid[0] / "ranking.md").read_text()
+    assert results(run_dir) == results(grid_run[0])
+    assert (run_dir / "ranking.md").read_text() == (grid_run[0] / "ranking.md").read_text()

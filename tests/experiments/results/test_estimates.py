@@ -1,4 +1,4 @@
-"""Rates, trimmed means and their intervals are those of the papers, in the corners too."""
+"""Statistics over seeds: rates, trimmed means and intervals by hand and in corner cases."""
 
 import math
 import warnings
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from experiments.results import estimates
 
@@ -23,9 +24,9 @@ def test_wilsons_interval_by_hand():
     assert math.isclose(low, 0.2366, abs_tol=1e-4)
 
 
-def test_solved_is_the_mark_or_more():
+def test_solved_means_at_least_the_threshold():
     assert estimates.solve_rate([474.99, 475.0, 500.0, 9.0]).value == 0.5
-    assert estimates.solve_rate([1.0, 2.0, 3.0, 4.0], mark=2.0).value == 0.75
+    assert estimates.solve_rate([1.0, 2.0, 3.0, 4.0], threshold=2.0).value == 0.75
 
 
 def test_the_interquartile_mean_by_hand():
@@ -43,6 +44,17 @@ def test_the_bootstrap_finds_the_standard_error():
     _, low, high = estimates.interquartile_mean(np.random.default_rng(0).normal(300, 10, 1_000))
     assert math.isclose((high - low) / 2, 0.678, rel_tol=0.1)
     assert low < 300 < high
+
+
+@given(returns=returns_of_seeds.filter(lambda returns: len(set(returns)) > 1))
+def test_the_bootstrap_interval_is_that_of_scipy(returns):
+    oracle = stats.bootstrap(
+        (np.asarray(returns),),
+        lambda sample, axis: stats.trim_mean(sample, 0.25, axis=axis),
+        method="percentile",
+        random_state=np.random.default_rng(0),
+    ).confidence_interval
+    np.testing.assert_allclose(estimates.interquartile_mean(returns)[1:], oracle)
 
 
 @given(returns=returns_of_seeds)
@@ -75,7 +87,7 @@ def test_a_line_tells_of_the_seeds_that_failed():
 
 
 def test_a_line_with_another_mark_says_so():
-    found = estimates.line([1.0, 2.0, 3.0], mark=2.5)
+    found = estimates.line([1.0, 2.0, 3.0], threshold=2.5)
     assert found["≥ 2.5"].startswith("1 of 3") and found["5 % quantile"] == "1.1"
 
 

@@ -1,11 +1,7 @@
-"""Settings are those that were meant, in order, and what was not meant is one line."""
-
-import subprocess
-import sys
+"""Configurations of a sweep: values, order, groups, and one line for invalid arguments."""
 
 import numpy as np
 import pytest
-from helpers import runner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,22 +9,22 @@ from experiments.sweeps import grid
 from jaxdqn.config import ConfigError
 
 NAMES = (
-    "adam_epsilon, batch_size, capacity, exploration_fraction, epsilon_end, epsilon_start, gamma, "
-    "learning_rate, max_grad_norm, n_step, num_envs, num_steps, num_updates, target_period, "
-    "tau, learning_starts."
+    "adam_epsilon, batch_size, buffer_size, epsilon_end, epsilon_start, exploration_fraction, gamma, "
+    "learning_rate, learning_starts, max_grad_norm, n_step, num_envs, num_steps, num_updates, "
+    "target_period, tau."
 )
 SWEEP_FORM = "must be NAME=NUMBER,NUMBER or NAME=LOW:HIGH:COUNT or NAME=LOW:HIGH:log:COUNT."
 DRAW_FORM = "must be NAME=LOW:HIGH or NAME=LOW:HIGH:log."
 
 
-def swept(word):
-    """The values of the only name in `word`."""
-    return [value for setting in grid.parse([word]) for value in setting.values()]
+def swept(argument):
+    """The values of the only hyperparameter in `argument`."""
+    return [value for configuration in grid.parse([argument]) for value in configuration.values()]
 
 
 def test_without_an_option_there_is_the_default_alone():
     assert grid.parse([]) == [{}]
-    # Draws of nothing are no settings.
+    # Without a range, the number of draws has no effect.
     assert grid.parse([], num_draws=7) == [{}]
 
 
@@ -67,7 +63,7 @@ def test_a_range_has_exact_ends_and_even_steps(low, ratio, count, log):
 
 @given(low=st.floats(1e-30, 1e30), ulps=st.integers(1, 2**54), log=st.booleans(), t=st.floats(0, 1))
 @example(low=7.771576305413474, ulps=1, log=True, t=0.8981303330719009)
-def test_a_range_is_never_left(low, ulps, log, t):
+def test_values_stay_within_their_range(low, ulps, log, t):
     """However narrow it is: its other end is `ulps` floats away."""
     high = float((np.array(low).view(np.int64) + ulps).view(float))
     assert low <= grid.Range(low, high, log).at(t) <= high
@@ -76,7 +72,7 @@ def test_a_range_is_never_left(low, ulps, log, t):
 def test_draws_fill_their_range_evenly():
     """Of 10,000 draws as many in each tenth, of the range or of its logarithm."""
     found = grid.parse([], ["gamma=0:2", "learning_rate=1e-6:1e4:log"], 10_000)
-    gamma, rate = np.array([list(setting.values()) for setting in found]).T
+    gamma, rate = np.array([list(configuration.values()) for configuration in found]).T
     for values, edges in ((gamma, np.linspace(0, 2, 11)), (rate, np.logspace(-6, 4, 11))):
         # 1,000 in each, with a standard deviation of 30.
         np.testing.assert_allclose(np.histogram(values, edges)[0], 1_000, atol=150)
@@ -104,8 +100,8 @@ def test_the_first_option_varies_slowest():
 
 def test_each_point_of_the_grid_meets_the_same_draws():
     found = grid.parse(["gamma=0.9,0.8"], ["tau=0.1:1"], 3)
-    assert [setting["gamma"] for setting in found] == [0.9, 0.9, 0.9, 0.8, 0.8, 0.8]
-    rates = [setting["tau"] for setting in found]
+    assert [configuration["gamma"] for configuration in found] == [0.9, 0.9, 0.9, 0.8, 0.8, 0.8]
+    rates = [configuration["tau"] for configuration in found]
     assert rates[:3] == rates[3:] and len(set(rates)) == 3
 
 
@@ -129,36 +125,36 @@ def test_a_group_shares_its_integers():
         ("gamma=0.9:1", SWEEP_FORM),
         ("gamma=0.9:1:log:3:4", SWEEP_FORM),
         ("gamma=0.9:1:lin:3", SWEEP_FORM),
-        ("lr=1:2:3", f"must name a number of Config: {NAMES}"),
-        ("=1", f"must name a number of Config: {NAMES}"),
-        ("gama=1", f"must name a number of Config: gamma, {NAMES.replace(' gamma,', '')}"),
-        ("gamma=", "must hold finite numbers, and '' is none."),
-        ("gamma=0.9,,1", "must hold finite numbers, and '' is none."),
-        ("gamma=0.9,high", "must hold finite numbers, and 'high' is none."),
-        ("gamma=nan", "must hold finite numbers, and 'nan' is none."),
-        ("gamma=0:inf:3", "must hold finite numbers, and 'inf' is none."),
-        ("gamma=0.9:1:log", "must hold a whole number where 'log' is."),
-        ("gamma=0.9:1:2.5", "must hold a whole number where '2.5' is."),
-        ("gamma=0.9:1:1", "must have both ends, a COUNT of at least 2 and not 1."),
-        ("gamma=0.9:1:-3", "must have both ends, a COUNT of at least 2 and not -3."),
+        ("lr=1:2:3", f"must name a hyperparameter: {NAMES}"),
+        ("=1", f"must name a hyperparameter: {NAMES}"),
+        ("gama=1", f"must name a hyperparameter: gamma, {NAMES.replace(' gamma,', '')}"),
+        ("gamma=", "must hold finite numbers, not ''."),
+        ("gamma=0.9,,1", "must hold finite numbers, not ''."),
+        ("gamma=0.9,high", "must hold finite numbers, not 'high'."),
+        ("gamma=nan", "must hold finite numbers, not 'nan'."),
+        ("gamma=0:inf:3", "must hold finite numbers, not 'inf'."),
+        ("gamma=0.9:1:log", "must have an integer in place of 'log'."),
+        ("gamma=0.9:1:2.5", "must have an integer in place of '2.5'."),
+        ("gamma=0.9:1:1", "must have a COUNT of at least 2, not 1."),
+        ("gamma=0.9:1:-3", "must have a COUNT of at least 2, not -3."),
         ("gamma=1:0.9:3", "must have LOW below HIGH."),
         ("gamma=1:1:3", "must have LOW below HIGH."),
-        ("gamma=0:1:log:3", "must have LOW above 0 to be even in the logarithm."),
-        ("gamma=-1:1:log:3", "must have LOW above 0 to be even in the logarithm."),
+        ("gamma=0:1:log:3", "must have LOW above 0 on a log scale."),
+        ("gamma=-1:1:log:3", "must have LOW above 0 on a log scale."),
         ("gamma=0.9,1,0.90", "must not hold 0.9 twice."),
         ("num_envs=8,08", "must not hold 8 twice."),
         # Five numbers where floats leave room for two.
         ("gamma=1:1.0000000000000002:5", "must not hold 1.0 twice."),
-        ("num_envs=8,16.0", "must hold a whole number where '16.0' is."),
-        ("num_envs=8,", "must hold a whole number where '' is."),
+        ("num_envs=8,16.0", "must have an integer in place of '16.0'."),
+        ("num_envs=8,", "must have an integer in place of ''."),
         (
             "num_envs=8:16:2",
-            "must list whole numbers, as --sweep num_envs=8,16: they fix shapes and loops.",
+            "must list integers, as in --sweep num_envs=8,16: they fix shapes and loop lengths.",
         ),
-        ("gamma=0:1:100001", "must make at most 100000 settings in all, not 100001."),
+        ("gamma=0:1:100001", "must give at most 100000 configurations in total, not 100001."),
     ],
 )
-def test_a_mistake_in_a_sweep_is_one_line(word, rule):
+def test_an_invalid_sweep_is_one_line(word, rule):
     with pytest.raises(ConfigError) as caught:
         grid.parse([word])
     assert (caught.value.option, caught.value.value) == ("sweep", word)
@@ -172,19 +168,19 @@ def test_a_mistake_in_a_sweep_is_one_line(word, rule):
         ("gamma=0.9,1", DRAW_FORM),
         ("gamma=0.9:1:3", DRAW_FORM),
         ("gamma=0.9:1:log:3", DRAW_FORM),
-        ("lr=1:2", f"must name a number of Config: {NAMES}"),
-        ("gamma=0.9:", "must hold finite numbers, and '' is none."),
-        ("gamma=0.9:nan", "must hold finite numbers, and 'nan' is none."),
+        ("lr=1:2", f"must name a hyperparameter: {NAMES}"),
+        ("gamma=0.9:", "must hold finite numbers, not ''."),
+        ("gamma=0.9:nan", "must hold finite numbers, not 'nan'."),
         ("gamma=1:0.9", "must have LOW below HIGH."),
         ("gamma=1:1", "must have LOW below HIGH."),
-        ("gamma=0:1:log", "must have LOW above 0 to be even in the logarithm."),
+        ("gamma=0:1:log", "must have LOW above 0 on a log scale."),
         (
             "n-step=1:5",
-            "must list whole numbers, as --sweep n_step=8,16: they fix shapes and loops.",
+            "must list integers, as in --sweep n_step=8,16: they fix shapes and loop lengths.",
         ),
     ],
 )
-def test_a_mistake_in_a_draw_is_one_line(word, rule):
+def test_an_invalid_draw_is_one_line(word, rule):
     with pytest.raises(ConfigError) as caught:
         grid.parse([], [word])
     assert (caught.value.option, caught.value.value) == ("draw", word)
@@ -192,7 +188,7 @@ def test_a_mistake_in_a_draw_is_one_line(word, rule):
 
 
 @pytest.mark.parametrize(
-    ("choices", "line"),
+    ("arguments", "line"),
     [
         (
             (["learning_rate=1", "learning-rate=2"],),
@@ -202,23 +198,23 @@ def test_a_mistake_in_a_draw_is_one_line(word, rule):
         (([], ["gamma=0:1"] * 2), "draw (gamma=0:1) must not name gamma a second time."),
         (
             (["gamma=0:1:1000", "tau=0:1:101"],),
-            "sweep (tau=0:1:101) must make at most 100000 settings in all, not 101000.",
+            "sweep (tau=0:1:101) must give at most 100000 configurations in total, not 101000.",
         ),
         (
             (["gamma=0:1:1000"], ["tau=0:1"], 101),
-            "num_draws (101) must make at most 100000 settings in all, not 101000.",
+            "num_draws (101) must give at most 100000 configurations in total, not 101000.",
         ),
         (([], [], 0), "num_draws (0) must be at least 1."),
         (([], [], 1, -1), "draw_seed (-1) must be at least 0."),
     ],
 )
-def test_a_mistake_between_options_is_one_line(choices, line):
+def test_invalid_combinations_are_one_line(arguments, line):
     with pytest.raises(ConfigError) as caught:
-        grid.parse(*choices)
+        grid.parse(*arguments)
     assert str(caught.value) == line
 
 
-def test_as_many_settings_as_allowed():
+def test_the_largest_allowed_number_of_configurations():
     assert len(grid.parse(["gamma=0:1:1000"], ["tau=0:1"], 100)) == 100_000
 
 
@@ -242,21 +238,13 @@ formed_words = st.builds(
 @example(word="gamma=" + "9" * 5_000)
 @example(word="gamma=5e-324:1.7976931348623157e+308:log:7")
 @example(word="gamma=-1.7976931348623157e+308:1.7976931348623157e+308:7")
-def test_any_word_is_meant_or_refused(word):
-    """No other exception, and what is meant holds finite numbers without repetition."""
+def test_any_argument_is_parsed_or_rejected(word):
+    """Raises no other exception; parsed values are finite and distinct."""
     for words in (([word], []), ([], [word])):
         try:
             found = grid.parse(*words)
         except ConfigError:
             continue
-        values = [value for setting in found for value in setting.values()]
+        values = [value for configuration in found for value in configuration.values()]
         assert len(values) == len(found) == len(set(values))
         assert all(isinstance(value, int) or np.isfinite(value) for value in values)
-
-
-def test_reading_settings_starts_no_jax():
-    code = (
-        "import sys; from experiments import settings\n"
-        "settings.parse(['gamma=0:1:3']); assert 'jax' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=runner.ROOT, check=True)

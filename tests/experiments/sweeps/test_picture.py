@@ -1,4 +1,4 @@
-"""Each sweep gets the picture that fits it, and the picture holds the numbers."""
+"""Picture of a sweep: its kind depends on the hyperparameters, and it shows the returns."""
 
 import itertools
 import warnings
@@ -13,12 +13,12 @@ from experiments.sweeps import grid, picture
 
 
 def make_rows(tried, returns):
-    """A row for each setting and seed; `returns` are those of the seeds, setting by setting."""
+    """A row per configuration and seed; `returns` are in the same order."""
     seeds = range(len(returns) // len(tried))
     places = itertools.product(tried, seeds)
     return [
-        {**setting, "seed": seed, "final_return": value}
-        for (setting, seed), value in zip(places, returns, strict=True)
+        {**configuration, "seed": seed, "final_return": value}
+        for (configuration, seed), value in zip(places, returns, strict=True)
     ]
 
 
@@ -32,10 +32,10 @@ def line_of(axes, label):
     return np.column_stack(lines[label].get_data()).tolist() if label in lines else None
 
 
-def test_without_a_name_there_is_a_dot_a_seed():
+def test_without_a_hyperparameter_there_is_a_dot_per_seed():
     rows = make_rows([{}], [500.0, 100.0, 480.0])
     (axes,) = panels_of(picture.figure(rows, []))
-    assert line_of(axes, "a seed") == [[0, 500], [1, 100], [2, 480]]
+    assert line_of(axes, "one seed") == [[0, 500], [1, 100], [2, 480]]
     assert line_of(axes, "median") == [[0, 480], [1, 480]]
     assert axes.get_xlabel() == "seed" and axes.get_xscale() == "linear"
 
@@ -44,7 +44,7 @@ def test_one_name_has_its_medians_in_a_line_and_a_band():
     rows = make_rows(grid.parse(["gamma=0.99,0.9"]), [500.0, 490, 400, 300, 10, 20])
     (axes,) = panels_of(picture.figure(rows, ["gamma"]))
     assert line_of(axes, "median and 10–90 %") == [[0.9, 20], [0.99, 490]]
-    assert len(line_of(axes, "a seed")) == 6
+    assert len(line_of(axes, "one seed")) == 6
     # 10 % of the way along 400, 490, 500 is 400 + 0.2 · 90; along 10, 20, 300 it is 12.
     # 90 % of the way is 490 + 0.8 · 10 and 20 + 0.8 · 280.
     corners = axes.collections[0].get_paths()[0].vertices.tolist()
@@ -124,10 +124,10 @@ def test_two_names_drawn_at_random_have_a_panel_each():
     figure = picture.figure(rows, ["gamma", "learning_rate"])
     left, right = panels_of(figure)
     assert left.get_shared_y_axes().joined(left, right) and right.get_xscale() == "log"
-    # Three seeds each: 0, 1, 2 of the first setting, and so on.
+    # Three seeds each: 0, 1, 2 of the first configuration, and so on.
     for axes, name in ((left, "gamma"), (right, "learning_rate")):
-        medians = sorted([setting[name], 3 * i + 1] for i, setting in enumerate(tried))
-        assert sorted(line_of(axes, "median of a setting")) == medians
+        medians = sorted([configuration[name], 3 * i + 1] for i, configuration in enumerate(tried))
+        assert sorted(line_of(axes, "median of a configuration")) == medians
         assert line_of(axes, "median and 10–90 %") is None
 
 
@@ -136,9 +136,9 @@ def test_one_name_drawn_at_random_is_no_line(number):
     tried = grid.parse([], ["gamma=0.9:1"], number)
     if number > 16:
         # So many are no list, even if a table rounded them.
-        tried = [{"gamma": round(setting["gamma"], 5)} for setting in tried]
+        tried = [{"gamma": round(configuration["gamma"], 5)} for configuration in tried]
     (axes,) = panels_of(picture.figure(make_rows(tried, [9.0] * number), ["gamma"]))
-    assert len(line_of(axes, "median of a setting")) == number
+    assert len(line_of(axes, "median of a configuration")) == number
     assert line_of(axes, "median and 10–90 %") is None
 
 
