@@ -52,6 +52,8 @@ def interquartile_mean(returns: Sequence[float]) -> Estimate:
     `returns` and errors as in `solve_rate`.
     """
     values = _checked(returns)
+    if np.all(values == values[0]):  # Their mean may differ from them by rounding.
+        return Estimate(*[float(values[0])] * 3)
     return bootstrap(lambda rows: stats.trim_mean(values[rows], 0.25, axis=-1), len(values))
 
 

@@ -107,7 +107,7 @@ MISTAKES = [
         ],
         "--max-parallel (200) must be at most ",
     ),
-    (["--resume"], "--resume (True) needs --run-dir"),
+    (["--resume"], "--resume (True) must be given with --run-dir, the run to continue."),
 ]
 
 

@@ -92,7 +92,7 @@ def test_a_line_with_another_mark_says_so():
 
 
 @pytest.mark.parametrize("returns", [[], [500.0, math.nan], [math.inf]])
-def test_no_returns_and_no_numbers_are_refused(returns):
+def test_empty_and_non_finite_returns_are_rejected(returns):
     for function in (estimates.solve_rate, estimates.interquartile_mean, estimates.line):
-        with pytest.raises(ValueError, match="returns must be one finite number a seed"):
+        with pytest.raises(ValueError, match="returns must be one finite number per seed"):
             function(returns)
