@@ -49,13 +49,13 @@ class Args:
     """Directory of agents.csv and agents.png."""
 
 
-def make(name: str, steps: int) -> tuple[Trainer, Agent]:
+def make(name: classic.AgentName, steps: int) -> tuple[Trainer, Agent]:
     """The trainer and the agent `name`."""
     agent = classic.make_agent(name)
     return classic.make_trainer(name, Config(), agent, steps), agent
 
 
-def train(name: str, steps: int, seeds: Sequence[int]) -> list[Row]:
+def train(name: classic.AgentName, steps: int, seeds: Sequence[int]) -> list[Row]:
     """One row per seed, with the mean returns of the last and of the best evaluation."""
     trainer, agent = make(name, steps)
     iterations = (steps - trainer.learning_starts) // trainer.iteration_steps
@@ -74,10 +74,11 @@ def train(name: str, steps: int, seeds: Sequence[int]) -> list[Row]:
     ]
 
 
-def update_ratios(names: Sequence[str], steps: int, repeats: int) -> dict[str, float]:
+def update_ratios(names: Sequence[classic.AgentName], steps: int, repeats: int) -> dict[str, float]:
     """Median time of an update, with its part of the rollout, relative to DQN's; measured in turns."""
     calls, updates = {}, {}
-    for name in dict.fromkeys(("dqn", *names)):
+    everyone: tuple[classic.AgentName, ...] = ("dqn", *names)
+    for name in dict.fromkeys(everyone):
         trainer, _ = make(name, steps)
         program = jax.jit(functools.partial(training.run, trainer, num_iterations=TIMED_ITERATIONS))
         state = jax.jit(trainer.init)(jax.random.key(0))

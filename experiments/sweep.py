@@ -53,7 +53,7 @@ class Args:
     paired: bool = False
     """Use the same seeds for every configuration."""
     max_parallel: int | None = None
-    """Agents trained at the same time; by default all of them; at least 1."""
+    """Agents trained at the same time; by default all with the same integers; at least 1."""
     steps: int = 50_000
     """Environment steps per agent, at most, including those before learning starts."""
     agent: classic.AgentName = "dqn"

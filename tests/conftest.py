@@ -6,8 +6,9 @@ import tempfile
 
 # Many tests compile the same program, some in a separate process; they share one cache.
 # JAX reads these variables when it is imported.
-CACHE = tempfile.mkdtemp(prefix="jaxdqn-tests-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not WORKER:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxdqn-tests-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import hypothesis  # noqa: E402
@@ -26,4 +27,5 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_unconfigure():
-    shutil.rmtree(CACHE, ignore_errors=True)
+    if not WORKER:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

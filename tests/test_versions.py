@@ -29,7 +29,7 @@ def test_a_run_resumes_under_another_version(tmp_path, monkeypatch, before, afte
         return harness.Harness((python, script), path, tmp_path, random.Random(0))
 
     process = program(before).start(path)
-    harness.wait_for(process, path, saves=2)
+    harness.wait_for(process, path, checkpoints=2)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=harness.PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM

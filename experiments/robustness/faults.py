@@ -53,7 +53,7 @@ def kill(harness: Harness, kills: int) -> tuple[int, int, Counter[str]]:
             process = harness.start(path, prefix)
             if not by_operation and not enough:
                 if rng.random() < 0.8:
-                    wait_for(process, path, saves=1)
+                    wait_for(process, path, checkpoints=1)
                 time.sleep(rng.uniform(0.0, 0.3))
                 process.kill()
             _, err = process.communicate(timeout=PATIENCE)
@@ -135,7 +135,7 @@ def full_disk(harness: Harness) -> bool:
     """Limits files to 256 bytes from a random checkpoint on, in place of a full disk; resumes without limit."""
     path = harness.new()
     process = harness.start(path)
-    wait_for(process, path, saves=harness.rng.randint(1, 5))
+    wait_for(process, path, checkpoints=harness.rng.randint(1, 5))
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (256, 256))
     _, err = process.communicate(timeout=PATIENCE)
     reported = (
@@ -156,7 +156,7 @@ def stop(*signals: signal.Signals, early: bool = False) -> Fault:
                 while not (path / "checkpoints").exists() and process.poll() is None:
                     time.sleep(0.002)
             else:
-                wait_for(process, path, saves=harness.rng.randint(1, 5))
+                wait_for(process, path, checkpoints=harness.rng.randint(1, 5))
             for number in signals:
                 process.send_signal(number)
             process.communicate(timeout=PATIENCE)

@@ -65,7 +65,7 @@ class Harness:
         for _ in range(ATTEMPTS):
             path = self.new()
             process = self.start(path)
-            wait_for(process, path, saves=self.rng.randint(3, 5))
+            wait_for(process, path, checkpoints=self.rng.randint(3, 5))
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=PATIENCE)
             if not (path / "result.json").exists():
@@ -96,13 +96,13 @@ def chunks(path: Path) -> list[int]:
     return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
 
 
-def wait_for(process: Process, path: Path, saves: int) -> None:
-    """Waits until the process has written `saves` new checkpoints, or has exited.
+def wait_for(process: Process, path: Path, checkpoints: int) -> None:
+    """Waits until the process has written `checkpoints` new checkpoints, or has exited.
 
     Raises `TimeoutError` after `PATIENCE` seconds.
     """
     seen, deadline = set(chunks(path)), time.monotonic() + PATIENCE
-    wanted = len(seen) + saves
+    wanted = len(seen) + checkpoints
     while process.poll() is None and len(seen) < wanted:
         seen.update(chunks(path))
         if time.monotonic() > deadline:

@@ -87,15 +87,15 @@ def arms(rows: Sequence[Row]) -> Figure | None:
     groups = [g for g in GROUPS if any(ARMS[name].group == g for name in names)]
     if not names:
         return None
-    members = [
+    arms_of_groups = [
         [g] * (g in names) + [n for n in names if ARMS[n].group == g and n != g] for g in groups
     ]
-    figure = Figure(figsize=(8, 1.5 + 0.24 * sum(map(len, members))), layout="constrained")
-    heights = [max(len(of_group), 1) for of_group in members]
+    figure = Figure(figsize=(8, 1.5 + 0.24 * sum(map(len, arms_of_groups))), layout="constrained")
+    heights = [max(len(of_group), 1) for of_group in arms_of_groups]
     rows_of_axes = figure.subplots(
         len(groups), 1, squeeze=False, sharex=True, height_ratios=heights
     )
-    for axes, of_group, group in zip(rows_of_axes[:, 0], members, groups, strict=True):
+    for axes, of_group, group in zip(rows_of_axes[:, 0], arms_of_groups, groups, strict=True):
         for y, name in enumerate(of_group):
             rate = estimates.solve_rate(list(tables.final(rows, name).values()))
             color = INK if name == group else STRONG

@@ -32,9 +32,9 @@ ENV = "CartPole-v1"
 SOLVED = 475.0
 """Mean evaluation return from which CartPole-v1 counts as solved, by Gymnasium's registry."""
 FEATURES = (64, 64)
-# An episode ends at position 2.4 m or angle 0.21 rad; both velocities stay below about 2.
+# An episode ends at position 2.4 m or angle 0.21 rad; velocities stay below about 2 m/s and 2 rad/s.
 OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
-# With a discount of 0.996, a reward of 1 per step is worth at most 250.
+# With the default discount 0.996, a reward of 1 per step is worth at most 250; larger returns are clipped.
 V_MIN, V_MAX, NUM_ATOMS = 0.0, 250.0, 51
 NUM_QUANTILES = 32
 PQN_STEPS, PQN_EPOCHS, PQN_MINIBATCHES = 32, 4, 8
@@ -53,8 +53,8 @@ NOISY = ("noisy", "rainbow")
 """Agents that explore by parameter noise, with ε = 0."""
 
 
-def unused_hyperparameters(name: str) -> tuple[str, ...]:
-    """The fields of `Config` that have no effect on the agent `name`."""
+def unused_hyperparameters(name: AgentName) -> tuple[str, ...]:
+    """The fields of `Config` that have no effect on training the agent `name`; they must be valid all the same."""
     if name == "pqn":
         replay_fields = ("num_steps", "num_updates", "batch_size", "buffer_size")
         return *replay_fields, "learning_starts", "n_step", "target_period", "tau"
@@ -62,12 +62,12 @@ def unused_hyperparameters(name: str) -> tuple[str, ...]:
 
 
 def make_agent(
-    name: str,
+    name: AgentName,
     num_actions: int = 2,
     features: Sequence[int] = FEATURES,
     obs_scale: float | Sequence[float] = OBS_SCALE,
 ) -> Agent:
-    """The agent `name` with its network."""
+    """The agent `name` with its network. Raises `KeyError` for another name."""
     shape = num_actions, features, obs_scale, networks.norm_relu
     support = distributions.support(V_MIN, V_MAX, NUM_ATOMS)
     bin_width = (V_MAX - V_MIN) / (NUM_ATOMS - 1)
@@ -103,12 +103,13 @@ def linear_epsilon(config: Config, total_steps: int) -> optax.Schedule:
 
 
 def make_trainer(
-    name: str, config: Config, agent: Agent, total_steps: int, data_shards: int = 1
+    name: AgentName, config: Config, agent: Agent, total_steps: int, data_shards: int = 1
 ) -> Trainer:
-    """Training of the agent `name` for `total_steps` environment steps, on CartPole.
+    """Training of `agent` on CartPole for `total_steps` environment steps.
 
-    The learning rate falls linearly to 0 over the training. Raises `ConfigError` if the
-    config does not fit `data_shards`.
+    `name` decides between uniform and prioritized replay and PQN, and whether ε is 0. The
+    learning rate falls linearly to 0 over the training. Raises `ConfigError` if the config
+    does not fit `data_shards`.
     """
 
     def optimizer(num_updates: int) -> optax.GradientTransformation:

@@ -18,7 +18,7 @@ class PrioritizedBuffer(NamedTuple):
     levels: sum_tree.Levels
     """Leaf `row * N + column` is the priority of one transition; 0 if it is not yet written."""
     max_priority: jax.Array
-    """`[]` float32, the largest priority so far, assigned to new transitions."""
+    """`[]` float32, the largest priority so far and at least 1, assigned to new transitions."""
 
 
 def prioritized(
@@ -31,9 +31,11 @@ def prioritized(
 ) -> Replay:
     """Samples transition i with probability `P(i) = p_i / Σ p`, `p = (|δ| + floor)^alpha`.
 
-    Its loss is weighted by `(1 / P(i))^beta`, divided by the largest weight of the batch.
-    `alpha` 0 samples uniformly; `beta` 1 corrects the bias fully. A non-finite error leaves
-    the priority unchanged. Raises `ConfigError` for an invalid exponent or floor.
+    The loss of transition i is weighted by `(1 / P(i))^beta`, divided by the largest weight of
+    the batch. `alpha` 0 samples uniformly; `beta` 1 corrects the bias fully, and is constant
+    here, not annealed as in the paper. New transitions get the largest priority so far. A
+    non-finite error leaves a priority unchanged. Raises `ConfigError` for an invalid exponent
+    or floor, and from `init` `ValueError` as `uniform` does.
     """
     require("alpha", alpha, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
     require("beta", beta, lambda x: 0 <= x <= 1, "must lie in [0, 1].")

@@ -18,7 +18,7 @@ class Hardware:
     """Devices and processes of a run."""
 
     devices: int | None = None
-    """Number of devices, on a CPU of cores; by default the most that divide the agents evenly."""
+    """Number of devices, on a CPU of cores; by default the largest number that divides the number of agents."""
     data_shards: int = 1
     """Devices per agent, each with its shard of environments, replay and batch; at least 1."""
     vmap_size: int | None = None
@@ -32,13 +32,14 @@ class Hardware:
     process_id: int | None = None
     """Index of this process; at least 0 and below --num-processes."""
     distributed: bool = False
-    """Let JAX read the previous three from the cluster environment."""
+    """Let JAX read coordinator, number and index of processes from the cluster environment."""
 
 
 def start(hardware: Hardware, *counts: int) -> None:
     """Configures JAX for populations of `counts` agents; call it before anything uses the backend.
 
-    Raises `ConfigError` if the hardware does not have what was asked for.
+    Raises `ConfigError` for invalid values and unavailable devices, `RunError` if the coordinator
+    cannot be reached. Prints a warning if an accelerator is not used.
     """
     for name in ("devices", "data_shards", "vmap_size"):
         if getattr(hardware, name) is not None:
@@ -93,7 +94,7 @@ def plan(
     """
     # `[D, ...]`: the shards of one agent.
     one = jax.eval_shape(
-        jax.vmap(init, in_axes=None, axis_name="data", axis_size=layout.data_shards),
+        jax.vmap(init, in_axes=None, axis_name=population.DATA, axis_size=layout.data_shards),
         jax.random.key(0),
         agents.one(0),
     )

@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 from jaxdqn.config import ConfigError, check_at_least
 
 Hyperparameters = dict[str, Any]
-"""Name of a float of `Config` -> number, or `[]` array: the hyperparameters of one member."""
+"""Name of a float of `Config` -> number or array: `[]` for one member, `[S]` for all."""
 MEMBER, DATA = "member", "data"
 """Mesh axes. Devices along the first train different members, along the second shards of one
 member (`jaxdqn.training.sharding`)."""
@@ -28,7 +28,7 @@ class Population:
     """S members, which differ in their seeds and hyperparameters."""
 
     seeds: Sequence[int]
-    """`[S]`; the key of a member is `jax.random.key(seed)`, whatever the population."""
+    """`[S]`, in [0, 2^32); the key of a member is `jax.random.key(seed)`, whatever the population."""
     hyperparameters: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Name -> `[S]`. They are inputs of the program: other values need no compilation."""
 
@@ -36,7 +36,7 @@ class Population:
         return len(self.seeds)
 
     def keys(self) -> jax.Array:
-        """`[S]`."""
+        """The keys `[S]` of the members."""
         return keys(self.seeds)
 
     def values(self) -> Hyperparameters:
@@ -49,7 +49,7 @@ class Population:
 
 
 def keys(seeds: Sequence[int]) -> jax.Array:
-    """`[S]` keys."""
+    """The keys `[S]` of `seeds [S]`."""
     return jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
 
 
@@ -78,7 +78,7 @@ def layout(
     data_shards: int = 1,
     vmap_size: int | None = None,
 ) -> Layout:
-    """Assigns members evenly to `devices`, by default to as many local ones as divide their number.
+    """Assigns members evenly to `devices`, by default to as many local ones as divide them evenly.
 
     By default a CPU maps members one after another, which is faster there than `vmap` and
     bit-identical to training a member alone; an accelerator computes all of them in one
@@ -119,9 +119,10 @@ def each(
 ) -> Callable[..., Any]:
     """Turns a `function` of one member into a function of all members, distributed by `layout`.
 
-    Members do not communicate: the only collectives are those of `function` along the axis
-    `data`. Mapped members are copied in and out once per call, so with large replays a call
-    should take many iterations.
+    `in_specs` and `out_specs` are `PER_MEMBER` (leaves `[S, ...]`) or `PER_SHARD` (leaves
+    `[S D, ...]`), for each argument and result. Members do not communicate: the
+    only collectives are those of `function` along the axis `data`. Mapped members are copied
+    in and out once per call, so with large replays a call should take many iterations.
     """
 
     def on_one_device(*members: Any) -> Any:
