@@ -48,7 +48,7 @@ class Args:
 
 
 def run_config(args: Any) -> dict[str, Any]:
-    """The key `config` of `config.json`: all options but those of where the run is kept, what it prints and which devices compute it."""
+    """The key `config` of `config.json`: the options, without run directory, output and devices, and the constants."""
     config = dataclasses.asdict(args) | classic.CONSTANTS
     for name in ("run_dir", "resume", "quiet", "hardware"):
         del config[name]
