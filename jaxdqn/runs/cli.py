@@ -60,7 +60,7 @@ def parse(args_type: type[Args], words: Sequence[str]) -> Args:
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(args_type, args=words)
+            return tyro.cli(args_type, prog=shlex.join(["python", *_program()]), args=words)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -77,16 +77,20 @@ def _is_rule(line: str) -> bool:
 
 def resume_command(run_dir: Path) -> str:
     """The command line of this process, changed to resume the run in `run_dir`."""
-    # With `-m`, `sys.argv[0]` is the path of the module; its name is in the spec only.
-    module = getattr(sys.modules["__main__"], "__spec__", None)
-    words = ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
-    skip = False
+    words, skip = _program(), False
     for word in sys.argv[1:]:
         name = word.replace("_", "-").split("=")[0]
         if not skip and name not in ("--run-dir", "--resume"):
             words.append(word)
         skip = word.replace("_", "-") == "--run-dir"
     return shlex.join(["python", *words, "--run-dir", str(run_dir), "--resume"])
+
+
+def _program() -> list[str]:
+    """The words of the command line between `python` and the options."""
+    # With `-m`, `sys.argv[0]` is the path of the module; its name is in the spec only.
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    return ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
 
 
 def _exit(message: str, exit_code: int, immediately: bool = False) -> None:
