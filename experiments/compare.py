@@ -1,14 +1,14 @@
-"""Comparison of the agents on CartPole: a table, a picture, and a CSV row per seed.
+"""Comparison of the agents on one environment: a table, a picture, and a CSV row per seed.
 
-    python experiments/compare.py --seeds 10 --seed 600
+    python experiments/compare.py --env CartPole-v1 --seeds 10 --seed 600
 
-All agents use the hyperparameters of `cartpole.py`, which were chosen for plain DQN. Seeds
-that the CSV file already holds are not trained again.
+Each agent uses its recipe. Seeds that the CSV file already holds are not trained again.
 """
 
+import dataclasses
 import functools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +17,15 @@ from matplotlib.figure import Figure
 
 from experiments.benchmark import measure
 from experiments.results import markdown, rows
-from experiments.results.estimates import solved
+from experiments.results.estimates import line
 from experiments.results.rows import Row
-from jaxdqn import training
-from jaxdqn.agents import Agent
-from jaxdqn.config import Config, check, check_at_least
-from jaxdqn.recipes import classic
+from jaxdqn import recipes, training
+from jaxdqn.config import check_at_least
+from jaxdqn.recipes import AGENTS, AgentName, Recipe
 from jaxdqn.runs import cli, platform, plots
-from jaxdqn.training import Trainer, population, session
+from jaxdqn.training import population, session
 
-EVAL_INTERVAL = 1_000
+EVAL_EPISODES = 100
 TIMED_ITERATIONS = 250
 FIELDS = ("agent", "seed", "final_return", "best_return")
 
@@ -35,10 +34,12 @@ FIELDS = ("agent", "seed", "final_return", "best_return")
 class Args:
     """Train the agents on the same seeds and compare them."""
 
-    agents: tuple[classic.AgentName, ...] = classic.AGENTS
+    env: str = "CartPole-v1"
+    """Environment, by any name that train.py takes."""
+    agents: tuple[AgentName, ...] = AGENTS
     """Agents to train and time."""
-    steps: int = 50_000
-    """Environment steps per seed, at most, including those before learning starts."""
+    steps: int | None = None
+    """Environment steps per seed, at most, including those before learning starts; by default those of the recipe."""
     seeds: int = 10
     """Seeds per agent; at least 1."""
     seed: int = 600
@@ -49,18 +50,11 @@ class Args:
     """Directory of agents.csv and agents.png."""
 
 
-def make(name: classic.AgentName, steps: int) -> tuple[Trainer, Agent]:
-    """The trainer and the agent `name`."""
-    agent = classic.make_agent(name)
-    return classic.make_trainer(name, Config(), agent, steps), agent
-
-
-def train(name: classic.AgentName, steps: int, seeds: Sequence[int]) -> list[Row]:
+def train(recipe: Recipe, seeds: Sequence[int]) -> list[Row]:
     """One row per seed, with the mean returns of the last and of the best evaluation."""
-    trainer, agent = make(name, steps)
-    iterations = (steps - trainer.learning_starts) // trainer.iteration_steps
-    length = EVAL_INTERVAL // trainer.iteration_steps
-    evaluate = classic.make_evaluate(agent, num_episodes=100)
+    trainer, evaluate = recipe.trainer(), recipe.evaluate(EVAL_EPISODES)
+    iterations = (recipe.steps - trainer.learning_starts) // trainer.iteration_steps
+    length = max(recipe.eval_interval // trainer.iteration_steps, 1)
 
     def whole(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         end, returns = session.train(key, trainer, evaluate, iterations, length)
@@ -69,17 +63,16 @@ def train(name: classic.AgentName, steps: int, seeds: Sequence[int]) -> list[Row
     layout = population.layout(len(seeds))
     final, best = jax.jit(population.each(whole, layout))(population.keys(seeds))
     return [
-        dict(zip(FIELDS, (name, str(seed), f"{float(f):.2f}", f"{float(b):.2f}"), strict=True))
-        for seed, f, b in zip(seeds, final, best, strict=True)
+        dict(zip(FIELDS, (recipe.agent_name, str(seed), f"{f:.4f}", f"{b:.4f}"), strict=True))
+        for seed, f, b in zip(seeds, final.tolist(), best.tolist(), strict=True)
     ]
 
 
-def update_ratios(names: Sequence[classic.AgentName], steps: int, repeats: int) -> dict[str, float]:
+def update_ratios(chosen: Mapping[str, Recipe], dqn: Recipe, repeats: int) -> dict[str, float]:
     """Median time of an update, with its part of the rollout, relative to DQN's; measured in turns."""
     calls, updates = {}, {}
-    everyone: tuple[classic.AgentName, ...] = ("dqn", *names)
-    for name in dict.fromkeys(everyone):
-        trainer, _ = make(name, steps)
+    for name, recipe in {"dqn": dqn, **chosen}.items():
+        trainer = recipe.trainer()
         program = jax.jit(functools.partial(training.run, trainer, num_iterations=TIMED_ITERATIONS))
         state = jax.jit(trainer.init)(jax.random.key(0))
         calls[name] = functools.partial(program, state)
@@ -89,25 +82,26 @@ def update_ratios(names: Sequence[classic.AgentName], steps: int, repeats: int) 
     each = {name: [s / updates[name] for s in seconds[name]] for name in calls}
     return {
         name: statistics.median(x / dqn for x, dqn in zip(each[name], each["dqn"], strict=True))
-        for name in names
+        for name in chosen
     }
 
 
-def summary(name: str, found: Sequence[Row], ratios: dict[str, float]) -> Row:
+def summary(
+    name: str, found: Sequence[Row], ratios: dict[str, float], solved_at: float | None
+) -> Row:
     """The line of an agent in the table."""
     own = [row for row in found if row["agent"] == name]
-    final, best = (sorted(float(row[k]) for row in own) for k in ("final_return", "best_return"))
+    final, best = ([float(row[k]) for row in own] for k in ("final_return", "best_return"))
     return {
         "agent": name,
-        "final: median (minimum to maximum)": f"{statistics.median(final):.0f} ({final[0]:.0f} to {final[-1]:.0f})",
-        "best: median (minimum)": f"{statistics.median(best):.0f} ({best[0]:.0f})",
-        "≥ 400": f"{sum(value >= 400 for value in final)} of {len(final)}",
-        f"≥ {classic.SOLVED:g}": solved(final),
+        "final: median (minimum to maximum)": f"{statistics.median(final):.4g} ({min(final):.4g} to {max(final):.4g})",
+        **line(final, solved_at),
+        "best: median (minimum)": f"{statistics.median(best):.4g} ({min(best):.4g})",
         "time per update, DQN = 1": f"{ratios[name]:.2f}" if name in ratios else "–",
     }
 
 
-def picture(path: Path, found: Sequence[Row]) -> None:
+def picture(path: Path, found: Sequence[Row], solved_at: float | None) -> None:
     """Draws the final return of each seed as a dot, and the median of each agent as a bar."""
     names = list(dict.fromkeys(row["agent"] for row in found))
     figure = Figure(figsize=(8, 3.5), layout="constrained")
@@ -118,39 +112,47 @@ def picture(path: Path, found: Sequence[Row]) -> None:
         axes.plot(spread, values, "o", color=plots.FAINT, markersize=4)
         median = statistics.median(values)
         axes.hlines(median, x - 0.3, x + 0.3, color=plots.STRONG, linewidth=2.5)
-    axes.axhline(classic.SOLVED, color=plots.MARK, linewidth=1, zorder=0)
+    if solved_at is not None:
+        axes.axhline(solved_at, color=plots.MARK, linewidth=1, zorder=0)
     axes.set_xticks(range(len(names)), names, rotation=30)
-    axes.set(ylabel="final evaluation return, one dot per seed", ylim=(0, 515))
+    axes.set(ylabel="final evaluation return, one dot per seed")
     plots.bare(axes)
     figure.savefig(path, dpi=110)
 
 
 def main(args: Args) -> None:
     """Trains the seeds that the CSV file does not hold, prints the table and draws the picture."""
-    check(Config(), args.steps)
     check_at_least("seeds", args.seeds, 1)
     check_at_least("seed", args.seed, 0)
     check_at_least("repeats", args.repeats, 0)
     platform.configure(platform.cores())
-    args.out.mkdir(parents=True, exist_ok=True)
+    chosen = {name: recipe(args, name) for name in args.agents}
+    plan = {
+        name: own.hyperparameters(own.config) | {"steps": own.steps} for name, own in chosen.items()
+    }
+    rows.create(args.out, {"env": args.env, **plan})
     path, seeds = args.out / "agents.csv", range(args.seed, args.seed + args.seeds)
-    for name in args.agents:
-        rows.fill(
-            path,
-            FIELDS,
-            {"agent": name},
-            seeds,
-            lambda missing, name=name: train(name, args.steps, missing),
-        )
+    for name, own in chosen.items():
+        rows.fill(path, FIELDS, {"agent": name}, seeds, functools.partial(train, own))
     found = [
         row
         for row in rows.read(path, FIELDS)
         if row["agent"] in args.agents and int(row["seed"]) in seeds
     ]
-    ratios = update_ratios(args.agents, args.steps, args.repeats) if args.repeats else {}
-    title = "Evaluation return, mean of 100 episodes"
-    cli.say(markdown.table(title, [summary(name, found, ratios) for name in args.agents]))
-    picture(args.out / "agents.png", found)
+    solved_at = next(iter(chosen.values())).solved_at
+    ratios = update_ratios(chosen, recipe(args, "dqn"), args.repeats) if args.repeats else {}
+    title = f"{args.env}: evaluation return, mean of {EVAL_EPISODES} episodes"
+    lines = [summary(name, found, ratios, solved_at) for name in chosen]
+    cli.say(markdown.table(title, lines))
+    picture(args.out / "agents.png", found, solved_at)
+
+
+def recipe(args: Args, name: AgentName) -> Recipe:
+    """The recipe of an agent, with the steps of the command line."""
+    found = recipes.find(args.env, name)
+    found = dataclasses.replace(found, steps=args.steps or found.steps)
+    found.check(found.config, found.steps)
+    return found
 
 
 if __name__ == "__main__":

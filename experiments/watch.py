@@ -1,30 +1,31 @@
-"""Replays the trained policy of a run, greedily, in gymnax and in Gymnasium.
+"""Replays the trained policy of a run greedily, and draws an animation of it.
 
     python experiments/watch.py runs/rainbow
 
-Gymnasium's CartPole-v1 is an independent implementation of the environment, in which the
-policy was not trained. It is used if the optional package is installed.
+Policies for CartPole, Acrobot and MountainCar are also played in Gymnasium, an independent
+implementation in which they were not trained, if the optional package is installed.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
 import tyro
 
-from jaxdqn import envs, evaluation, policies
+from jaxdqn import policies
 from jaxdqn.config import check_at_least
 from jaxdqn.policies import Policy
-from jaxdqn.recipes import classic
-from jaxdqn.runs import cli, directory, platform, policy_file, render
-from jaxdqn.runs.errors import DAMAGED, RunError
+from jaxdqn.runs import cli, experiment, platform, policy_file, render
 
 try:
     import gymnasium
 except ImportError:
     gymnasium = None
+
+IN_GYMNASIUM = "CartPole-v1", "Acrobot-v1", "MountainCar-v0"
+"""Environments that gymnax and Gymnasium both have, with the same observations."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,21 @@ class Args:
     """Replay the trained policy of a run, and draw an animation of it."""
 
     run_dir: Annotated[Path, tyro.conf.Positional]
-    """Run directory of cartpole.py."""
+    """Run directory of cartpole.py or train.py."""
+    which: Literal["final", "best"] = "final"
+    """Parameters: after the last update, or of the best evaluation."""
+    policy_seed: int | None = None
+    """Seed of the run whose policy is played; by default the first."""
     episodes: int = 100
-    """Episodes in each of the two implementations; at least 1."""
+    """Episodes in each implementation; at least 1."""
     seed: int = 0
     """Seed of the initial states; at least 0."""
 
 
-def play_gymnasium(policy: Policy, params: Any, episodes: int, seed: int) -> list[float] | None:
-    """Returns of one episode in each of `episodes` environments; None without the optional package."""
-    if gymnasium is None:
-        return None
+def play_gymnasium(name: str, policy: Policy, params: Any, episodes: int, seed: int) -> list[float]:
+    """Returns of one episode in each of `episodes` environments."""
     act = jax.jit(policy)
-    env = gymnasium.make_vec("CartPole-v1", num_envs=episodes, vectorization_mode="sync")
+    env = gymnasium.make_vec(name, num_envs=episodes, vectorization_mode="sync")
     obs, _ = env.reset(seed=seed)
     returns, running = np.zeros(episodes), np.ones(episodes, bool)
     # Environments reset themselves; only their first episodes count.
@@ -57,40 +60,32 @@ def play_gymnasium(policy: Policy, params: Any, episodes: int, seed: int) -> lis
 
 
 def main(args: Args) -> None:
-    """Loads the policy, plays it in both implementations, prints the returns and draws the animation."""
+    """Loads the policy, plays it, prints the returns and draws the animation."""
     check_at_least("episodes", args.episodes, 1)
     check_at_least("seed", args.seed, 0)
     platform.configure()
-    config = directory.read_config(args.run_dir)["config"]
-    if config.get("agent") not in classic.AGENTS:
-        path = args.run_dir / "config.json"
-        raise RunError(f"{path} must be that of a run of cartpole.py.", DAMAGED)
-    env = envs.from_gymnax(config["env"], args.episodes)
-    agent = classic.make_agent(
-        config["agent"], env.num_actions, config["features"], tuple(config["obs_scale"])
-    )
-    init_key, reset_key, play_key, episode_key = jax.random.split(jax.random.key(args.seed), 4)
-    template = agent.init(init_key, env.reset(reset_key)[1])
-    params = policy_file.load_policy(args.run_dir / "policy", template)
-    policy = policies.greedy(agent.q_values)
+    recipe, seeds = experiment.load(args.run_dir)
+    file = {"final": policy_file.FINAL, "best": policy_file.BEST}[args.which]
+    params = experiment.load_policy(args.run_dir, recipe, seeds, args.policy_seed, file)
+    policy = policies.greedy(recipe.agent().q_values)
 
-    play = jax.jit(lambda key, params: evaluation.evaluate(key, params, env, policy))
-    found = {
-        "gymnax": play(play_key, params),
-        "Gymnasium": play_gymnasium(policy, params, args.episodes, args.seed),
-    }
+    play_key, episode_key = jax.random.split(jax.random.key(args.seed))
+    found = {"jaxdqn": jax.jit(recipe.evaluate(args.episodes))(play_key, params).returns}
+    if recipe.env_name in IN_GYMNASIUM and gymnasium is not None:
+        found["Gymnasium"] = play_gymnasium(
+            recipe.env_name, policy, params, args.episodes, args.seed
+        )
     for name, returns in found.items():
-        if returns is None:
-            cli.say(f'{name}: not installed; pip install -e ".[gymnasium]"')
-            continue
         mean, deviation, lowest = np.mean(returns), np.std(returns), np.min(returns)
         cli.say(
-            f"{name}: return {mean:.1f} ± {deviation:.1f} (mean ± standard deviation "
-            f"of {args.episodes} episodes), lowest {lowest:.0f}"
+            f"{name}: return {mean:.4g} ± {deviation:.3g} (mean ± standard deviation "
+            f"of {args.episodes} episodes), lowest {lowest:.4g}"
         )
-    episode = render.episode(episode_key, params, envs.from_gymnax(config["env"], 1), policy)
-    render.gif(args.run_dir / "policy.gif", episode)
-    cli.say(f"Animation: {args.run_dir / 'policy.gif'}.")
+    if recipe.env_name in IN_GYMNASIUM and gymnasium is None:
+        cli.say('Gymnasium: not installed; pip install -e ".[gymnasium]"')
+    # The file `policy.gif` is that of the run.
+    for path in render.draw(args.run_dir, "watch", episode_key, params, recipe.env, policy):
+        cli.say(f"Picture: {path}.")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""`python -m jaxdqn`: the same program as `python experiments/cartpole.py`."""
+"""`python -m jaxdqn`: the same program as `python experiments/train.py`."""
 
 from jaxdqn.runs import cli, experiment
 
-cli.main(experiment.Args, experiment.main)
+cli.main(experiment.EnvArgs, experiment.train)

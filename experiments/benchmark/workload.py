@@ -1,5 +1,6 @@
 """Timed workloads: trainings of two kinds, compiled for a number of agents."""
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import optax
 
-from jaxdqn import agents, envs, networks, replay, training
+from jaxdqn import agents, envs, networks, recipes, replay, training
 from jaxdqn.config import Config
 from jaxdqn.recipes import classic
 from jaxdqn.runs.platform import compiler_options
@@ -48,11 +49,12 @@ MakeWork = Callable[..., Work]
 
 def default(**overrides: int) -> Work:
     """The training of `cartpole.py`."""
-    agent = classic.make_agent("dqn", num_actions=2)
+    recipe = recipes.find(classic.CARTPOLE)
+    config = dataclasses.replace(recipe.config, **{"buffer_size": STEPS} | overrides)
     return Work(
-        Config(**{"buffer_size": STEPS} | overrides),
-        classic.FEATURES,
-        lambda config: classic.make_trainer("dqn", config, agent, max(STEPS, config.buffer_size)),
+        config,
+        config.features,
+        lambda config: recipe.trainer(config, max(STEPS, config.buffer_size)),
     )
 
 
@@ -73,12 +75,17 @@ def cleanrl(**overrides: int) -> Work:
 
     def make_trainer(config: Config) -> Trainer:
         return training.dqn(
-            config,
-            envs.from_gymnax("CartPole-v1", config.num_envs),
-            agents.dqn(networks.MLP(2, features)),
+            envs.vectorize(envs.gymnax(classic.CARTPOLE), config.num_envs),
+            agents.dqn(networks.QNetwork(networks.mlp(features), num_actions=2)),
             replay.uniform(config.buffer_size, config.batch_size, config.n_step),
             optax.adam(2.5e-4),
             optax.linear_schedule(1.0, 0.05, 250_000),
+            num_steps=config.num_steps,
+            num_updates=config.num_updates,
+            learning_starts=config.learning_starts,
+            gamma=config.gamma,
+            target_period=config.target_period,
+            tau=config.tau,
         )
 
     return Work(Config(**config | overrides), features, make_trainer)

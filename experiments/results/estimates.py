@@ -64,11 +64,14 @@ def solved(returns: Sequence[float], threshold: float = SOLVED) -> str:
     return f"{count} of {len(returns)} ({100 * rate.low:.0f}–{100 * rate.high:.0f} %)"
 
 
-def line(returns: Sequence[float], threshold: float = SOLVED) -> dict[str, str]:
-    """Heading -> cell of a table. `returns` and errors as in `solve_rate`."""
+def line(returns: Sequence[float], threshold: float | None = SOLVED) -> dict[str, str]:
+    """Heading -> cell of a table, without solve rate if `threshold` is None.
+
+    `returns` and errors as in `solve_rate`.
+    """
     middle = interquartile_mean(returns)
-    return {
-        f"≥ {threshold:g}": solved(returns, threshold),
+    solve_rate = {} if threshold is None else {f"≥ {threshold:g}": solved(returns, threshold)}
+    return solve_rate | {
         "mean": f"{np.mean(returns):.1f}",
         "5 % quantile": f"{np.quantile(returns, 0.05):.1f}",
         "IQM (95 %)": f"{middle.value:.1f} ({middle.low:.1f} to {middle.high:.1f})",

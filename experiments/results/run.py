@@ -21,7 +21,7 @@ from experiments.results import markdown, rows
 from experiments.results.estimates import line
 from experiments.results.rows import Row
 from experiments.results.variants import LONG, VARIANTS
-from jaxdqn import evaluation, policies
+from jaxdqn import evaluation, policies, recipes
 from jaxdqn.config import Config, ConfigError, check_at_least
 from jaxdqn.recipes import classic
 from jaxdqn.recipes.classic import SOLVED
@@ -79,12 +79,12 @@ def budget(name: str) -> Budget:
 
 def train(chosen: Budget, seeds: Sequence[int]) -> Any:
     """Evaluation returns `[S, chunks]`, and the final returns on the variants, name -> `[S]`."""
-    agent = classic.make_agent("dqn")
-    trainer = classic.make_trainer("dqn", chosen.config, agent, chosen.steps)
-    policy = policies.greedy(agent.q_values)
+    recipe = recipes.find(classic.CARTPOLE)
+    trainer = recipe.trainer(chosen.config, chosen.steps)
+    policy = policies.greedy(recipe.agent().q_values)
     iterations = (chosen.steps - trainer.learning_starts) // trainer.iteration_steps
     length = EVAL_INTERVAL // trainer.iteration_steps
-    evaluate = classic.make_evaluate(agent, EVAL_EPISODES)
+    evaluate = recipe.evaluate(EVAL_EPISODES)
     variants = (
         {name: make(EVAL_EPISODES) for name, make in VARIANTS.items()} if chosen.on_variants else {}
     )
@@ -96,7 +96,7 @@ def train(chosen: Budget, seeds: Sequence[int]) -> Any:
         # Evaluations fold their env_steps, which are at least `learning_starts`, into this key.
         keys = jax.random.split(jax.random.fold_in(end.evaluation_key, 0), len(VARIANTS))
         played = zip(variants.items(), keys, strict=False)
-        return returns, {name: play(k, env=env).mean() for (name, env), k in played}
+        return returns, {name: play(k, env=env).returns.mean() for (name, env), k in played}
 
     program = population.each(one, population.layout(len(seeds)))
     compiled = jax.jit(program, compiler_options=platform.compiler_options())

@@ -4,63 +4,49 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxdqn import envs
-from jaxdqn.envs import TimeStep, VectorEnv
-from jaxdqn.recipes.classic import ENV
+from jaxdqn.envs import Env, VectorEnv
+from jaxdqn.recipes.classic import CARTPOLE
 
 LONG = 10_000
 """Time limit of the variant with long episodes, in steps."""
 
 
-def pole(scale: float, num_envs: int) -> VectorEnv:
+def cartpole(**env_params: Any) -> Env:
+    """CartPole with other parameters."""
+    return envs.gymnax(CARTPOLE, env_params=env_params)
+
+
+def pole(scale: float) -> Env:
     """A pole `scale` times as long, of the same mass."""
     # Gymnax stores half the length and, separately, its product with the mass (0.1).
     half = 0.5 * scale
-    return envs.from_gymnax(ENV, num_envs, length=half, polemass_length=0.1 * half)
+    return cartpole(length=half, polemass_length=0.1 * half)
 
 
-def start(bound: float, num_envs: int) -> VectorEnv:
-    """Initial states uniform within ±`bound` instead of ±0.05, in the first episode of each environment."""
-    env = envs.from_gymnax(ENV, num_envs)
-    scale = bound / 0.05
+def start(bound: float) -> Env:
+    """Initial states uniform within ±`bound` instead of ±0.05."""
+    env, scale = cartpole(), bound / 0.05
 
-    def reset(key: jax.Array) -> tuple[Any, jax.Array]:
-        state, obs = env.reset(key)
+    def reset(key: jax.Array) -> Any:
+        found = env.reset(key)
         names = ("x", "x_dot", "theta", "theta_dot")
-        scaled = {name: scale * getattr(state, name) for name in names}
-        return state.replace(**scaled), scale * obs
+        scaled = {name: scale * getattr(found.state, name) for name in names}
+        return found._replace(state=found.state.replace(**scaled), obs=scale * found.obs)
 
     return env._replace(reset=reset)
 
 
-def sticky(probability: float, num_envs: int) -> VectorEnv:
-    """Repeats the previous action with this probability, Machado et al. (2018), arXiv:1709.06009."""
-    env = envs.from_gymnax(ENV, num_envs)
-    none = jnp.full(num_envs, -1)
-
-    def reset(key: jax.Array) -> tuple[Any, jax.Array]:
-        state, obs = env.reset(key)
-        return (state, none), obs
-
-    def step(key: jax.Array, env_state: Any, action: jax.Array) -> tuple[Any, TimeStep]:
-        sticky_key, step_key = jax.random.split(key)
-        state, previous = env_state
-        repeat = jax.random.bernoulli(sticky_key, probability, (num_envs,)) & (previous >= 0)
-        executed = jnp.where(repeat, previous, action)
-        state, timestep = env.step(step_key, state, executed)
-        done = timestep.terminated | timestep.truncated
-        return (state, jnp.where(done, none, executed)), timestep
-
-    return env._replace(reset=reset, step=step)
-
-
+MAKE: dict[str, Callable[[], Env]] = {
+    f"episodes of {LONG:,} steps": lambda: cartpole(max_steps_in_episode=LONG),
+    "pole twice as long": lambda: pole(2.0),
+    "pole half as long": lambda: pole(0.5),
+    "start within ±0.2": lambda: start(0.2),
+    "5 % sticky actions": lambda: envs.sticky_actions(cartpole(), 0.05),
+}
 VARIANTS: dict[str, Callable[[int], VectorEnv]] = {
-    f"episodes of {LONG:,} steps": lambda n: envs.from_gymnax(ENV, n, max_steps_in_episode=LONG),
-    "pole twice as long": lambda n: pole(2.0, n),
-    "pole half as long": lambda n: pole(0.5, n),
-    "start within ±0.2": lambda n: start(0.2, n),
-    "5 % sticky actions": lambda n: sticky(0.05, n),
+    name: lambda num_envs, make=make: envs.vectorize(make(), num_envs)
+    for name, make in MAKE.items()
 }
 """Name -> `(num_envs) -> VectorEnv`."""

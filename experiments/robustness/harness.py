@@ -85,7 +85,8 @@ def ending(path: Path) -> tuple[Any, ...]:
     newest = max(chunks(path))
     metadata = path / "checkpoints" / str(newest) / "_CHECKPOINT_METADATA"
     checksum = json.loads(metadata.read_text())["custom_metadata"]["sha256"]
-    return result, newest, checksum, (path / "metrics.jsonl").read_text()
+    logs = [(path / name).read_text() for name in ("metrics.jsonl", "episodes.csv")]
+    return result, newest, checksum, logs
 
 
 def chunks(path: Path) -> list[int]:

@@ -16,14 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdqn.config import Config, ConfigError, check_at_least
+from jaxdqn.config import STATIC_FLOATS, Config, ConfigError, check_at_least
 
 Configuration = dict[str, int | float]
 """Name of a field of `Config` -> value."""
 Fail = Callable[[str], ConfigError]
 
 INTEGERS = frozenset(field.name for field in fields(Config) if field.type is int)
-NAMES = sorted(field.name for field in fields(Config))
+STATIC = INTEGERS.union(STATIC_FLOATS)
+NAMES = sorted(field.name for field in fields(Config) if field.type in (int, float))
 MOST_CONFIGURATIONS = 100_000
 SWEEP_FORM = "must be NAME=NUMBER,NUMBER or NAME=LOW:HIGH:COUNT or NAME=LOW:HIGH:log:COUNT."
 DRAW_FORM = "must be NAME=LOW:HIGH or NAME=LOW:HIGH:log."
@@ -79,13 +80,13 @@ def parse(
     return [point | drawn for point in points for drawn in draws]
 
 
-def group(configurations: Sequence[Configuration]) -> list[tuple[dict[str, int], list[int]]]:
-    """Groups with equal integers, each of which is one program: the integers, and indices of configurations."""
-    groups: dict[tuple[tuple[str, int], ...], list[int]] = {}
+def group(configurations: Sequence[Configuration]) -> list[tuple[Configuration, list[int]]]:
+    """Groups with equal static values, each of which is one program: the values, and indices of configurations."""
+    groups: dict[tuple[tuple[str, int | float], ...], list[int]] = {}
     for index, configuration in enumerate(configurations):
-        integers = tuple((name, int(x)) for name, x in configuration.items() if name in INTEGERS)
-        groups.setdefault(integers, []).append(index)
-    return [(dict(integers), indices) for integers, indices in groups.items()]
+        static = tuple((name, x) for name, x in configuration.items() if name in STATIC)
+        groups.setdefault(static, []).append(index)
+    return [(dict(static), indices) for static, indices in groups.items()]
 
 
 def labels(values: Sequence[float] | np.ndarray) -> list[str]:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from experiments.sweeps.grid import is_short, labels
-from jaxdqn.recipes.classic import SOLVED
 from jaxdqn.runs.plots import FAINT, MARK, STRONG, bare
 
 Row = Mapping[str, Any]
@@ -24,17 +23,18 @@ MOST_LABELS = 16
 MOST_COLUMNS = 3
 
 
-def draw(path: Path, rows: Sequence[Row], names: Sequence[str]) -> None:
+def draw(path: Path, rows: Sequence[Row], names: Sequence[str], solved_at: float | None) -> None:
     """Saves the `figure` of `rows` at `path`."""
-    figure(rows, names).savefig(path, dpi=110)
+    figure(rows, names, solved_at).savefig(path, dpi=110)
 
 
-def figure(rows: Sequence[Row], names: Sequence[str]) -> Figure:
+def figure(rows: Sequence[Row], names: Sequence[str], solved_at: float | None) -> Figure:
     """The figure for `names`, the hyperparameters that have more than one value.
 
     No name: one dot per seed. One name: returns against it. Two names that form a grid: a heat
-    map of solve rates. More names, or random draws: one panel per name. Of each row (at least
-    one) the columns `names`, `seed` and `final_return` are read, as numbers or as text of a CSV.
+    map of solve rates, or of mean returns if `solved_at` is None. More names, or random draws: one
+    panel per name. Of each row (at least one) the columns `names`, `seed` and `final_return` are
+    read, as numbers or as text of a CSV.
     """
     returns = np.array([float(row["final_return"]) for row in rows])
     points = np.array([[float(row[name]) for name in names or ["seed"]] for row in rows])
@@ -42,11 +42,13 @@ def figure(rows: Sequence[Row], names: Sequence[str]) -> Figure:
         sides = [np.unique(column) for column in points.T]
         full = len(np.unique(points, axis=0)) == len(sides[0]) * len(sides[1])
         if full and not any(map(_are_random, sides)):
-            return _heat_map(names, sides, points, returns)
-    return _panels(names, points, returns)
+            return _heat_map(names, sides, points, returns, solved_at)
+    return _panels(names, points, returns, solved_at)
 
 
-def _panels(names: Sequence[str], points: np.ndarray, returns: np.ndarray) -> Figure:
+def _panels(
+    names: Sequence[str], points: np.ndarray, returns: np.ndarray, solved_at: float | None
+) -> Figure:
     """Returns against each column of `points` `[rows, names]`, or against the seed without a name."""
     width = min(points.shape[1], MOST_COLUMNS)
     height = math.ceil(points.shape[1] / width)
@@ -60,7 +62,9 @@ def _panels(names: Sequence[str], points: np.ndarray, returns: np.ndarray) -> Fi
     shown = {}
     for i, (axes, x) in enumerate(zip(grid.flat, points.T, strict=False)):
         values = np.unique(x)
-        axes.axhline(SOLVED, color=MARK, linewidth=1, zorder=0, label=f"solved, {SOLVED:g}")
+        if solved_at is not None:
+            label = f"solved, {solved_at:g}"
+            axes.axhline(solved_at, color=MARK, linewidth=1, zorder=0, label=label)
         axes.plot(x, returns, "o", color=FAINT, markersize=4, alpha=0.6, zorder=1, label="one seed")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=not names))
         if not names:
@@ -73,7 +77,7 @@ def _panels(names: Sequence[str], points: np.ndarray, returns: np.ndarray) -> Fi
             axes.plot(configurations[:, i], medians, "o", color=STRONG, markersize=4.5, label=label)
         if names and values[0] > 0 and values[-1] > LOG_SPAN * values[0]:
             axes.set_xscale("log")
-        axes.set(xlabel=names[i] if names else "seed", ylim=(0, 515))
+        axes.set(xlabel=names[i] if names else "seed")
         bare(axes)
         handles, texts = axes.get_legend_handles_labels()
         shown |= dict(zip(texts, handles, strict=True))
@@ -95,22 +99,32 @@ def _band(axes: Axes, x: np.ndarray, returns: np.ndarray) -> None:
 
 
 def _heat_map(
-    names: Sequence[str], sides: list[np.ndarray], points: np.ndarray, returns: np.ndarray
+    names: Sequence[str],
+    sides: list[np.ndarray],
+    points: np.ndarray,
+    returns: np.ndarray,
+    solved_at: float | None,
 ) -> Figure:
-    """Cells of equal size, the first name upwards; the colour is the solve rate, the text the mean return."""
+    """Cells of equal size, the first name upwards; the colour is the solve rate, the text the mean return.
+
+    Without `solved_at` the colour is the mean return too.
+    """
     height, width = map(len, sides)
     size = (min(3.2 + 0.7 * width, 10), min(1.6 + 0.5 * height, 7))
     picture = Figure(figsize=size, layout="constrained")
     axes = picture.subplots()
-    rates = np.empty((height, width))
+    means, rates = np.empty((height, width)), np.empty((height, width))
     for row, column in np.ndindex(height, width):
         here = returns[np.all(points == (sides[0][row], sides[1][column]), axis=1)]
-        rates[row, column] = np.mean(here >= SOLVED)
-        if max(height, width) <= MOST_LABELS:
-            color = "white" if rates[row, column] > 0.75 else "#374151"
-            text = f"{np.mean(here):.0f}"
+        means[row, column] = np.mean(here)
+        rates[row, column] = np.mean(here) if solved_at is None else np.mean(here >= solved_at)
+    low, high = (rates.min(), rates.max()) if solved_at is None else (0.0, 1.0)
+    if max(height, width) <= MOST_LABELS:
+        for row, column in np.ndindex(height, width):
+            color = "white" if rates[row, column] > low + 0.75 * (high - low) else "#374151"
+            text = f"{means[row, column]:.4g}"
             axes.text(column, row, text, color=color, ha="center", va="center", fontsize=9)
-    image = axes.imshow(rates, origin="lower", aspect="auto", cmap=RATES, vmin=0, vmax=1)
+    image = axes.imshow(rates, origin="lower", aspect="auto", cmap=RATES, vmin=low, vmax=high)
     axes.set(ylabel=names[0], xlabel=names[1])
     for axis, values in ((axes.yaxis, sides[0]), (axes.xaxis, sides[1])):
         shown = range(0, len(values), math.ceil(len(values) / MOST_LABELS))
@@ -118,8 +132,12 @@ def _heat_map(
     axes.tick_params(length=0)
     axes.tick_params(axis="x", labelrotation=40 if width > 8 else 0)
     axes.spines[:].set_visible(False)
-    bar = picture.colorbar(image, format=PercentFormatter(1.0, decimals=0))
-    bar.set_label(f"solved seeds (return ≥ {SOLVED:g});\ntext: mean return", fontsize=8)
+    bar = picture.colorbar(image)
+    if solved_at is None:
+        bar.set_label("mean return", fontsize=8)
+    else:
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        bar.set_label(f"solved seeds (return ≥ {solved_at:g});\ntext: mean return", fontsize=8)
     bar.outline.set_visible(False)
     return picture
 

@@ -9,10 +9,13 @@ from experiments.results import estimates
 from experiments.sweeps import grid
 
 
-def ranking(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+def ranking(
+    rows: Sequence[dict[str, Any]], names: Sequence[str], solved_at: float | None
+) -> list[dict[str, Any]]:
     """One table row per configuration, by decreasing solve rate, then by decreasing mean return.
 
-    `rows` are those of `results.csv`; `names` are the hyperparameters of a configuration.
+    `rows` are those of `results.csv`; `names` are the hyperparameters of a configuration. Without
+    `solved_at` there is no solve rate.
     """
     returns: dict[tuple[Any, ...], list[float]] = {}
     diverged: dict[tuple[Any, ...], int] = {}
@@ -23,7 +26,8 @@ def ranking(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[s
 
     def score(configuration: tuple[Any, ...]) -> tuple[float, float]:
         own = returns[configuration]
-        return estimates.solve_rate(own).value, sum(own) / len(own)
+        rate = 0.0 if solved_at is None else estimates.solve_rate(own, solved_at).value
+        return rate, sum(own) / len(own)
 
     labels = {
         name: dict(zip(values, grid.labels(values), strict=True))
@@ -32,7 +36,7 @@ def ranking(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[s
     }
     return [
         {name: labels[name][value] for name, value in zip(names, configuration, strict=True)}
-        | estimates.line(returns[configuration])
+        | estimates.line(returns[configuration], solved_at)
         | {"diverged": diverged[configuration]}
         for configuration in sorted(returns, key=score, reverse=True)
     ]

@@ -7,17 +7,21 @@ trained in this order, the most informative ones first.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import jax
-import optax
+from optax import constant_schedule as constant
 
+from experiments.wobble import default as default_
 from experiments.wobble import parts, student
-from experiments.wobble.default import Recipe, default
+from experiments.wobble.default import default
 from experiments.wobble.episodes import DRAWS, EpisodicConfig, every
 from jaxdqn import agents, envs, networks, replay, targets
 from jaxdqn.agents import Agent
-from jaxdqn.recipes.classic import ENV, FEATURES, OBS_SCALE
+from jaxdqn.config import Config
+from jaxdqn.recipes import Recipe
+from jaxdqn.recipes.classic import CARTPOLE, OBS_SCALE
 
 Group = Literal["student", "student_fixed", "default"]
 Expected = Literal["more", "fewer", "same"]
@@ -86,12 +90,17 @@ def default_arm(
 
 def with_agent(agent: Agent) -> Callable[[Recipe], Recipe]:
     """Replaces the agent of a recipe."""
-    return lambda recipe: recipe._replace(agent=agent)
+    return lambda recipe: default_.with_agent(recipe, agent)
 
 
 def truncating() -> envs.VectorEnv:
     """CartPole, whose time limit truncates an episode instead of terminating it."""
-    return envs.from_gymnax(ENV, 1)
+    return envs.vectorize(envs.gymnax(CARTPOLE), 1)
+
+
+def small_rewards(recipe: Recipe) -> Recipe:
+    """Multiplies the rewards of a recipe by `parts.REWARD_SCALE`."""
+    return replace(recipe, env=envs.scale_reward(recipe.env, parts.REWARD_SCALE))
 
 
 def three_step() -> replay.Replay:
@@ -135,31 +144,33 @@ ARMS: dict[str, Arm] = {
         "decay",
         "no learning-rate decay",
         "same",
-        lambda r: r._replace(learning_rate=optax.constant_schedule(r.config.learning_rate)),
+        lambda r: replace(r, learning_rate=lambda c, num_updates: constant(c.learning_rate)),
     ),
     **default_arm("draw", "normal draw", "same", parts.normal_draw),
     **default_arm(
         "limit",
         "time limit counts as failure",
         "same",
-        lambda r: r._replace(env=student.limit_is_failure(r.env)),
+        lambda r: replace(r, env=student.limit_is_failure(r.env, 500)),
     ),
     **default_arm(
         "optimizer",
         "Keras' RMSprop",
         "fewer",
-        lambda r: r._replace(optimizer=student.keras_rmsprop),
+        lambda r: replace(r, optimizer=lambda c, rate: student.keras_rmsprop(rate)),
     ),
     **student_arm("gamma", "γ 0.995", "more", gamma=lambda: 0.995),
     **student_arm(
-        "width", "hidden layers 64-64", "more", agent=lambda: student.make_agent(FEATURES)
+        "width", "hidden layers 64-64", "more", agent=lambda: student.make_agent(Config.features)
     ),
     **student_arm("optimizer", "Adam", "same", optimizer=lambda: parts.adam),
     **student_arm("n-step", "3-step targets", "more", replay=three_step),
     **student_arm("limit", "bootstrapping at the time limit", "same", env=truncating),
     **student_arm("decay", "learning-rate decay", "more", optimizer=lambda: parts.decaying),
     **fixed_arm("gamma", "γ 0.995", "more", gamma=lambda: 0.995),
-    **fixed_arm("width", "hidden layers 64-64", "more", agent=lambda: student.make_agent(FEATURES)),
+    **fixed_arm(
+        "width", "hidden layers 64-64", "more", agent=lambda: student.make_agent(Config.features)
+    ),
     **fixed_arm("decay", "learning-rate decay", "more", optimizer=lambda: parts.decaying),
     **fixed_arm(
         "epsilon",
@@ -173,14 +184,12 @@ ARMS: dict[str, Arm] = {
         "huber-small",
         "Huber loss, rewards × 0.01",
         "same",
-        lambda r: r._replace(
-            env=parts.small_rewards(r.env), agent=parts.default_agent(error_loss=parts.huber(1.0))
+        lambda r: default_.with_agent(
+            small_rewards(r), parts.default_agent(error_loss=parts.huber(1.0))
         ),
         base="default-small",
     ),
-    **default_arm(
-        "small", "rewards × 0.01", "same", lambda r: r._replace(env=parts.small_rewards(r.env))
-    ),
+    **default_arm("small", "rewards × 0.01", "same", small_rewards),
     **default_arm("target", "target update period 200, not 8", "fewer", target_period=200),
     **default_arm("epsilon", "ε falls during all of training", "same", exploration_fraction=1.0),
     **default_arm("start", "learning starts at 104 transitions", "same", learning_starts=104),

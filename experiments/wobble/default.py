@@ -1,55 +1,50 @@
-"""The default agent of the project as a tuple of parts, so that a study can replace one.
+"""The default agent of the project, of which a study replaces one part."""
 
-The parts are those of `classic.make_trainer` for plain DQN. To change one:
-`default(steps)._replace(env=...)`.
-"""
+import dataclasses
+from typing import Any
 
-from collections.abc import Callable
-from typing import NamedTuple
+import jax
+import jax.numpy as jnp
 
-import optax
-
-from jaxdqn import envs, replay, training
+from jaxdqn import envs, evaluation, policies, recipes
 from jaxdqn.agents import Agent
-from jaxdqn.config import Config, fill, num_iterations
-from jaxdqn.envs import VectorEnv
-from jaxdqn.recipes import classic
-from jaxdqn.training import Trainer
-
-
-class Recipe(NamedTuple):
-    """All parts and hyperparameters of the agent."""
-
-    config: Config
-    env: VectorEnv
-    agent: Agent
-    optimizer: Callable[[optax.Schedule], optax.GradientTransformation]
-    """`(learning_rate) -> optimizer`, without gradient clipping."""
-    learning_rate: optax.Schedule
-    """`(num_updates []) -> learning rate`."""
-    epsilon: optax.Schedule
-    """`(env_steps []) -> probability of a random action`."""
+from jaxdqn.networks import Params
+from jaxdqn.recipes import Recipe
+from jaxdqn.recipes.classic import CARTPOLE
 
 
 def default(steps: int, **hyperparameters: float) -> Recipe:
-    """The default agent for `steps` environment steps, with other `hyperparameters` of `Config`."""
-    config = fill(Config(**hyperparameters), steps)  # pyright: ignore[reportArgumentType]
-    num_updates = num_iterations(config, steps) * config.num_updates
-    return Recipe(
-        config=config,
-        env=envs.from_gymnax(classic.ENV, config.num_envs),
-        agent=classic.make_agent("dqn"),
-        optimizer=lambda rate: optax.adam(rate, eps=config.adam_epsilon),
-        learning_rate=optax.linear_schedule(config.learning_rate, 0.0, num_updates),
-        epsilon=classic.linear_epsilon(config, steps),
-    )
+    """The recipe of DQN on CartPole for `steps` environment steps, with other `hyperparameters`."""
+    recipe = recipes.find(CARTPOLE)
+    config = dataclasses.replace(recipe.config, **hyperparameters)  # pyright: ignore[reportArgumentType]
+    return dataclasses.replace(recipe, config=config, steps=steps)
 
 
-def make_trainer(recipe: Recipe) -> Trainer:
-    """The trainer of a recipe."""
-    config = recipe.config
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(config.max_grad_norm), recipe.optimizer(recipe.learning_rate)
+def with_agent(recipe: Recipe, agent: Agent) -> Recipe:
+    """`recipe` with another agent, which does not depend on its hyperparameters."""
+    algorithm = recipe.algorithm._replace(agent=lambda torso, num_actions, config: agent)
+    return dataclasses.replace(recipe, algorithm=algorithm)
+
+
+def with_epsilon(recipe: Recipe, change: Any) -> Recipe:
+    """`recipe` with `change(ε)` in place of ε."""
+    before = recipe.algorithm.epsilon
+
+    def epsilon(config: Any, total_steps: int) -> Any:
+        schedule = before(config, total_steps)
+        return lambda env_steps: change(schedule(env_steps))
+
+    return dataclasses.replace(recipe, algorithm=recipe.algorithm._replace(epsilon=epsilon))
+
+
+def mean_return(agent: Agent, num_episodes: int) -> Any:
+    """`(key, params) -> []`: mean evaluation return of an agent on CartPole, greedy."""
+    env, policy = (
+        envs.vectorize(envs.gymnax(CARTPOLE), num_episodes),
+        policies.greedy(agent.q_values),
     )
-    buffer = replay.uniform(config.buffer_size, config.batch_size, config.n_step)
-    return training.dqn(config, recipe.env, recipe.agent, buffer, optimizer, recipe.epsilon)
+
+    def evaluate(key: jax.Array, params: Params) -> jax.Array:
+        return jnp.mean(evaluation.evaluate(key, params, env, policy).returns)
+
+    return evaluate

@@ -153,7 +153,7 @@ def run_episode(
     def step(carry: tuple[State, jax.Array, jax.Array]):
         state, _, _ = carry
         rollout_key, learn_key, run_key = jax.random.split(state.key, 3)
-        actor, transitions, episode_return = rollout.collect(
+        actor, transitions, ended = rollout.collect(
             rollout_key,
             state.learner.params,
             state.actor,
@@ -185,7 +185,7 @@ def run_episode(
             env_steps >= config.learning_starts, learn, lambda learner: learner, state.learner
         )
         state = State(learner, buffer, actor, env_steps, run_key)
-        return state, transitions.done[0, 0], episode_return[0, 0]
+        return state, transitions.done[0, 0], ended.returns[0, 0]
 
     start = state._replace(learner=config.synchronise.at_start(state.learner))
     too_late = state.env_steps >= max_steps

@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 
 from experiments.wobble import default, episodes, probes, variance
-from experiments.wobble.default import Recipe
 from experiments.wobble.episodes import DRAWS, EpisodicConfig
 from experiments.wobble.probes import Measurement, States
 from jaxdqn import envs, training
-from jaxdqn.recipes import classic
+from jaxdqn.recipes import Recipe
+from jaxdqn.recipes.classic import CARTPOLE
 
 Training = Callable[[jax.Array], "Results"]
 
@@ -58,7 +58,8 @@ class Results(NamedTuple):
 
 def make_measure(agent: Any, gamma: float) -> Callable[[jax.Array, Any, Any], Measurement]:
     """`(key, params, buffer) -> measurement`, at the same states for all seeds of all arms."""
-    env = envs.from_gymnax(classic.ENV, NUM_STATES, max_steps_in_episode=10_000)
+    long = envs.time_limit(envs.gymnax(CARTPOLE), 10_000)
+    env = envs.vectorize(long, NUM_STATES)
     policy = episodes.random_if(
         DRAWS["uniform"], lambda key, params, obs: probes.balance(params, obs), 0.3
     )
@@ -72,8 +73,8 @@ def make_measure(agent: Any, gamma: float) -> Callable[[jax.Array, Any, Any], Me
 
 def student_training(config: EpisodicConfig, plan: Plan, measured: bool) -> Training:
     """Training of the student's agent, or of an arm of it."""
-    evaluate = classic.make_evaluate(config.agent, plan.eval_episodes)
-    repeat_envs = envs.from_gymnax(classic.ENV, NUM_REPEATS)
+    evaluate = default.mean_return(config.agent, plan.eval_episodes)
+    repeat_envs = envs.vectorize(envs.gymnax(CARTPOLE), NUM_REPEATS)
     measure = make_measure(config.agent, config.gamma)
     num_kept = plan.episodes // POLICY_PERIOD
     stride = plan.measurement_period // POLICY_PERIOD if measured else num_kept
@@ -91,7 +92,7 @@ def student_training(config: EpisodicConfig, plan: Plan, measured: bool) -> Trai
         at = jnp.arange(stride - 1, num_kept, stride)
         keys = evaluation_keys(evaluation_key, len(at))
         evaluated, measurement = jax.tree.map(lambda x: x[at], (params, measurements))
-        eval_return = jax.lax.map(lambda x: jnp.mean(evaluate(*x)), (keys, evaluated))
+        eval_return = jax.lax.map(lambda x: evaluate(*x), (keys, evaluated))
         last = last_policies(played.episode_return)
         repeated = variance.repeat_episodes(
             repeat_key,
@@ -133,9 +134,9 @@ def last_policies(episode_return: jax.Array) -> jax.Array:
 
 def default_training(recipe: Recipe, plan: Plan, measured: bool) -> Training:
     """Training of the default agent, or of an arm of it."""
-    trainer = default.make_trainer(recipe)
-    evaluate = classic.make_evaluate(recipe.agent, plan.eval_episodes)
-    measure = make_measure(recipe.agent, recipe.config.gamma)
+    trainer, agent = recipe.trainer(), recipe.agent()
+    evaluate = default.mean_return(agent, plan.eval_episodes)
+    measure = make_measure(agent, recipe.config.gamma)
     iterations = (plan.steps - trainer.learning_starts) // trainer.iteration_steps
     num_evaluations = plan.num_measurements if measured else 1
     first, each = iterations % num_evaluations, iterations // num_evaluations
@@ -147,7 +148,7 @@ def default_training(recipe: Recipe, plan: Plan, measured: bool) -> Training:
             state, _ = training.run(trainer, state, each)
             params = state.learner.params
             measurement = measure(measure_key, params, state.buffer) if measured else None
-            eval_return = jnp.mean(evaluate(key, params))
+            eval_return = evaluate(key, params)
             return state, Results(state.env_steps, eval_return, measurement, repeated=None)
 
         start = trainer.init(train_key)
@@ -166,13 +167,13 @@ def long_training(
     Returns the mean training return `[P]` of each block of `period` episodes, and the mean
     evaluation return `[P]` after each block.
     """
-    evaluate = classic.make_evaluate(config.agent, eval_episodes)
+    evaluate = default.mean_return(config.agent, eval_episodes)
 
     def train(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         train_key, evaluation_key = jax.random.split(key)
         played, params = episodes.train(train_key, config, num_episodes, period)
         means = jnp.mean(played.episode_return.reshape(-1, period), axis=1)
         keys = jax.random.split(evaluation_key, num_episodes // period)
-        return means, jax.lax.map(lambda x: jnp.mean(evaluate(*x)), (keys, params))
+        return means, jax.lax.map(lambda x: evaluate(*x), (keys, params))
 
     return train

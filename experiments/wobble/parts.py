@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import optax
 
 from experiments.wobble import student
-from experiments.wobble.default import Recipe
+from experiments.wobble.default import with_epsilon
 from experiments.wobble.student import KerasInit, keras_rmsprop
-from jaxdqn import agents, envs, networks
+from jaxdqn import agents, networks
 from jaxdqn.agents import Agent
-from jaxdqn.envs import VectorEnv
-from jaxdqn.recipes.classic import FEATURES, OBS_SCALE
+from jaxdqn.config import Config
+from jaxdqn.recipes import Recipe
+from jaxdqn.recipes.classic import OBS_SCALE
 
 EPISODES = 500
 """Training episodes of the student's agent."""
@@ -28,16 +29,6 @@ def falling_epsilon(episode: jax.Array) -> jax.Array:
     return jnp.asarray(optax.linear_schedule(1.0, 0.02, EPISODES // 5)(episode))
 
 
-def small_rewards(env: VectorEnv) -> VectorEnv:
-    """`env` with its rewards multiplied by `REWARD_SCALE`."""
-
-    def step(key: jax.Array, env_state: Any, action: jax.Array) -> tuple[Any, envs.TimeStep]:
-        env_state, timestep = env.step(key, env_state, action)
-        return env_state, timestep._replace(reward=REWARD_SCALE * timestep.reward)
-
-    return env._replace(step=step)
-
-
 def clipped(learning_rate: Any) -> optax.GradientTransformation:
     """The student's optimizer with the gradient clipping of the default agent."""
     return optax.chain(optax.clip_by_global_norm(10.0), keras_rmsprop(learning_rate))
@@ -45,18 +36,20 @@ def clipped(learning_rate: Any) -> optax.GradientTransformation:
 
 def student_munchausen() -> Agent:
     """Munchausen DQN with the student's network."""
-    return agents.munchausen(KerasInit(networks.MLP(student.NUM_ACTIONS, student.FEATURES)))
+    network = networks.QNetwork(networks.mlp(student.FEATURES), student.NUM_ACTIONS)
+    return agents.munchausen(KerasInit(network))
 
 
 def default_agent(
-    features: Sequence[int] = FEATURES,
+    features: Sequence[int] = Config.features,
     obs_scale: Any = OBS_SCALE,
     activation: networks.Activation = networks.norm_relu,
     agent: Callable[..., Agent] = agents.dqn,
     **options: Any,
 ) -> Agent:
     """The default agent, or another algorithm, with another network; `options` are those of `agent`."""
-    return agent(networks.MLP(student.NUM_ACTIONS, features, obs_scale, activation), **options)
+    torso = networks.mlp(features, obs_scale, activation)
+    return agent(networks.QNetwork(torso, student.NUM_ACTIONS), **options)
 
 
 def huber(delta: float) -> Callable[[jax.Array], jax.Array]:
@@ -66,9 +59,7 @@ def huber(delta: float) -> Callable[[jax.Array], jax.Array]:
 
 def normal_draw(recipe: Recipe) -> Recipe:
     """The student's error in the default agent: a standard normal number is at most ε with probability Φ(ε)."""
-    return recipe._replace(
-        epsilon=lambda env_steps: jax.scipy.stats.norm.cdf(recipe.epsilon(env_steps))
-    )
+    return with_epsilon(recipe, jax.scipy.stats.norm.cdf)
 
 
 def adam(learning_rate: Any) -> optax.GradientTransformation:

@@ -23,10 +23,10 @@ import numpy as np
 from experiments.results import markdown
 from experiments.results.estimates import solved
 from experiments.wobble import episodes, groups, replicate_figure, student
+from experiments.wobble.default import mean_return
 from experiments.wobble.replicate_figure import last_fifth
 from experiments.wobble.tables import middle
 from jaxdqn.config import ConfigError, check_at_least, require
-from jaxdqn.recipes import classic
 from jaxdqn.recipes.classic import SOLVED
 from jaxdqn.runs import cli, platform
 
@@ -82,13 +82,13 @@ def train(name: VersionName, args: Args) -> Result:
         buffer_size=args.buffer_size,
         learning_rate=args.learning_rate,
     )
-    evaluate = classic.make_evaluate(config.agent, args.eval_episodes)
+    evaluate = mean_return(config.agent, args.eval_episodes)
 
     def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         train_key, evaluation_key = jax.random.split(key)
         played, params = episodes.train(train_key, config, args.episodes, args.eval_interval)
         keys = jax.random.split(evaluation_key, args.episodes // args.eval_interval)
-        eval_return = jax.lax.map(lambda x: evaluate(*x).mean(), (keys, params))
+        eval_return = jax.lax.map(lambda x: evaluate(*x), (keys, params))
         return played.episode_return, eval_return, played.env_steps[-1]
 
     seeds = range(args.seed, args.seed + args.seeds)

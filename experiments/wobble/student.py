@@ -18,9 +18,9 @@ from experiments.wobble.episodes import DRAWS, Draw, EpisodicConfig, each_episod
 from jaxdqn import agents, envs, networks, replay, targets
 from jaxdqn.agents import Agent
 from jaxdqn.agents.agent import Network
-from jaxdqn.envs import VectorEnv
+from jaxdqn.envs import Env
 from jaxdqn.networks import Params
-from jaxdqn.recipes.classic import ENV
+from jaxdqn.recipes.classic import CARTPOLE
 
 NUM_ACTIONS = 2
 FEATURES = (10, 10)
@@ -43,7 +43,7 @@ def student(
     in the Keras of that time).
     """
     return EpisodicConfig(
-        env=limit_is_failure(envs.from_gymnax(ENV, 1, max_steps_in_episode=time_limit)),
+        env=envs.vectorize(limit_is_failure(envs.gymnax(CARTPOLE), time_limit), 1),
         agent=make_agent(),
         replay=replay.uniform(buffer_size, BATCH_SIZE),
         optimizer=keras_rmsprop,
@@ -73,8 +73,8 @@ def make_agent(
 
     `δ² / 2` is Keras' mean squared error over two outputs, one of which has no error.
     """
-    layers = networks.MLP(NUM_ACTIONS, features, obs_scale, activation)
-    return agents.dqn(KerasInit(layers), bootstrap, error_loss)
+    network = networks.QNetwork(networks.mlp(features, obs_scale, activation), NUM_ACTIONS)
+    return agents.dqn(KerasInit(network), bootstrap, error_loss)
 
 
 class KerasInit(NamedTuple):
@@ -101,12 +101,18 @@ def keras_rmsprop(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransf
     return optax.rmsprop(learning_rate, decay=0.9, eps=1e-7, eps_in_sqrt=False)
 
 
-def limit_is_failure(env: VectorEnv) -> VectorEnv:
-    """`env` with truncation treated as termination: nothing is bootstrapped after a time limit."""
+def limit_is_failure(env: Env, time_limit: int) -> Env:
+    """`env` with a time limit that terminates an episode: nothing is bootstrapped after it."""
 
-    def step(key: jax.Array, env_state: Any, action: jax.Array) -> tuple[Any, envs.TimeStep]:
-        env_state, timestep = env.step(key, env_state, action)
-        terminated = timestep.terminated | timestep.truncated
-        return env_state, timestep._replace(terminated=terminated)
+    def reset(key: jax.Array) -> tuple[Any, jax.Array]:
+        return env.reset(key), jnp.int32(0)
 
-    return env._replace(step=step)
+    def step(key: jax.Array, state: tuple[Any, jax.Array], action: jax.Array):
+        inner, reward, terminated = env.step(key, state[0], action)
+        time = state[1] + 1
+        return (inner, time), reward, terminated | (time >= time_limit)
+
+    def observe(state: tuple[Any, jax.Array]) -> jax.Array:
+        return env.observe(state[0])
+
+    return Env(reset, step, observe, env.num_actions)

@@ -44,7 +44,8 @@ def repeat_episodes(
 
     def one(policy: tuple[jax.Array, Params, jax.Array]) -> jax.Array:
         key, params, epsilon = policy
-        return evaluation.evaluate(key, params, env, random_if(draw, agent.explore, epsilon))
+        policy = random_if(draw, agent.explore, epsilon)
+        return evaluation.evaluate(key, params, env, policy).returns
 
     return jax.lax.map(one, (jax.random.split(key, epsilon.shape[0]), params, epsilon))
 

@@ -1,5 +1,6 @@
 """Noisy networks, Fortunato et al. (2018), arXiv:1706.10295."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -25,8 +26,9 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
     the target network of each update; `q_values` uses the means. The noise is factorised
     (section 3b): for a layer from p to q units, `ε_kernel = f(ε_p) f(ε_q)ᵀ` and
     `ε_bias = f(ε_q)` with `f(x) = sign(x) √|x|`; σ is initialised to `initial_scale / √p`.
-    Noisy layers are those of Flax' form `{"kernel": [p, q], "bias": [q]}`; others, such as
-    LayerNorm, have no noise. Replaces ε-greedy exploration: set its ε to 0. Raises
+    Noisy layers are those of Flax' form `{"kernel": [p, q], "bias": [q]}`; the p inputs of a
+    convolution `[h, w, C, q]` are the `h w C` numbers in its window. Others, such as LayerNorm, have
+    no noise. Replaces ε-greedy exploration: set its ε to 0. Raises
     `ConfigError` if `initial_scale` is not positive.
     """
     require("initial_scale", initial_scale, lambda x: x > 0, "must be above 0.")
@@ -35,7 +37,8 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
         mean = agent.init(key, obs)
 
         def scale(layer: dict) -> dict:
-            value = initial_scale / jnp.sqrt(layer["kernel"].shape[0])
+            inputs = math.prod(layer["kernel"].shape[:-1])
+            value = initial_scale / jnp.sqrt(inputs)
             return {name: jnp.full_like(weight, value) for name, weight in layer.items()}
 
         return NoisyParams(mean, map_layers(scale, mean))
@@ -66,11 +69,13 @@ def sample_params(key: jax.Array, params: NoisyParams) -> Params:
     keys = iter(jax.random.split(key, len(layers)))
 
     def noise(layer: dict) -> dict:
-        inputs, outputs = layer["kernel"].shape
+        *window, outputs = layer["kernel"].shape
+        inputs = math.prod(window)
         normal = jax.random.normal(next(keys), (inputs + outputs,))
         squashed = jnp.sign(normal) * jnp.sqrt(jnp.abs(normal))
         column, row = squashed[:inputs], squashed[inputs:]
-        return {"kernel": column[:, None] * row[None], "bias": row}
+        kernel = (column[:, None] * row[None]).reshape(*window, outputs)
+        return {"kernel": kernel, "bias": row}
 
     epsilon = map_layers(noise, params.mean)
     return jax.tree.map(lambda μ, σ, ε: μ + σ * ε, params.mean, params.scale, epsilon)

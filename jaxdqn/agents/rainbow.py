@@ -8,10 +8,10 @@ from jaxdqn.agents.c51 import c51
 from jaxdqn.agents.noisy import noisy
 
 
-def rainbow(network: Network, support: jax.Array) -> Agent:
+def rainbow(network: Network, support: jax.Array, initial_scale: float = 0.5) -> Agent:
     """Noisy C51 with double Q-learning, the part of Rainbow that belongs to the agent.
 
-    For all of Rainbow, `network` is a `networks.Dueling` with as many atoms as `support [Z]`, and
-    the replay is `replay.prioritized(..., n_step=3)`.
+    For all of Rainbow, `network` is a `networks.QNetwork` with `heads.dueling` and as many atoms as
+    `support [Z]`, and the replay is `replay.prioritized(..., n_step=3)`.
     """
-    return noisy(c51(network, support, targets.double_action))
+    return noisy(c51(network, support, targets.double_action), initial_scale)

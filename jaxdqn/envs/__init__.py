@@ -1,6 +1,40 @@
-"""Environments: the interface `VectorEnv` and adapters to it."""
+"""Environments: the interfaces `Env` and `VectorEnv`, wrappers, and adapters to other packages."""
 
-from jaxdqn.envs.env import TimeStep, VectorEnv, where
-from jaxdqn.envs.gymnax import from_gymnax
+from jaxdqn.envs import wrappers
+from jaxdqn.envs.env import Env, Episode, TimeStep, VectorEnv, check, vectorize, where
+from jaxdqn.envs.gymnax import gymnax
+from jaxdqn.envs.registry import make, names
+from jaxdqn.envs.suites import jumanji, navix, pgx
+from jaxdqn.envs.wrappers import (
+    binary,
+    flatten,
+    one_hot,
+    scale,
+    scale_reward,
+    sticky_actions,
+    time_limit,
+)
 
-__all__ = ["TimeStep", "VectorEnv", "from_gymnax", "where"]
+__all__ = [
+    "Env",
+    "Episode",
+    "TimeStep",
+    "VectorEnv",
+    "binary",
+    "check",
+    "flatten",
+    "gymnax",
+    "jumanji",
+    "make",
+    "names",
+    "navix",
+    "one_hot",
+    "pgx",
+    "scale",
+    "scale_reward",
+    "sticky_actions",
+    "time_limit",
+    "vectorize",
+    "where",
+    "wrappers",
+]

@@ -1,15 +1,18 @@
 """Networks: Flax modules from observations to action values, distributions or quantiles."""
 
-from jaxdqn.networks.mlp import MLP, Activation, Dueling, Params, Torso, layer_order, norm_relu
+from jaxdqn.networks import heads
+from jaxdqn.networks.qnetwork import QNetwork
 from jaxdqn.networks.quantile import ImplicitQuantile
+from jaxdqn.networks.torso import Activation, MakeTorso, Params, conv, mlp, norm_relu
 
 __all__ = [
-    "MLP",
     "Activation",
-    "Dueling",
     "ImplicitQuantile",
+    "MakeTorso",
     "Params",
-    "Torso",
-    "layer_order",
+    "QNetwork",
+    "conv",
+    "heads",
+    "mlp",
     "norm_relu",
 ]

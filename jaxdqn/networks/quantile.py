@@ -1,12 +1,10 @@
 """Quantile network of IQN: the quantiles of the return at given levels."""
 
-from collections.abc import Sequence
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdqn.networks.mlp import Activation, Torso
+from jaxdqn.networks.torso import MakeTorso
 
 
 class ImplicitQuantile(nn.Module):
@@ -16,15 +14,13 @@ class ImplicitQuantile(nn.Module):
     followed by a linear layer.
     """
 
+    torso: MakeTorso
     num_actions: int
-    features: Sequence[int] = (64, 64)
-    obs_scale: float | Sequence[float] = 1.0
-    activation: Activation = nn.relu
     num_cosines: int = 64
 
     @nn.compact
     def __call__(self, obs: jax.Array, levels: jax.Array) -> jax.Array:
-        x = Torso(self.features, self.obs_scale, self.activation)(obs)
+        x = self.torso()(obs)
         # [..., K, num_cosines]; leading axes are explicit because rank promotion may be an error.
         frequencies = jnp.pi * jnp.arange(self.num_cosines, dtype=jnp.float32)
         cosines = jnp.cos(levels[..., None] * frequencies.reshape(*(1,) * levels.ndim, -1))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdqn.config import require
+from jaxdqn.config import require, validate
 from jaxdqn.replay import sum_tree
 from jaxdqn.replay.uniform import Buffer, Replay, Sample, gather, uniform
 from jaxdqn.transition import Transition
@@ -35,15 +35,16 @@ def prioritized(
     the batch. `alpha` 0 samples uniformly; `beta` 1 corrects the bias fully, and is constant
     here, not annealed as in the paper. New transitions get the largest priority so far. A
     non-finite error leaves a priority unchanged. Raises `ConfigError` for an invalid exponent
-    or floor, and from `init` `ValueError` as `uniform` does.
+    or floor, and otherwise as `uniform` does.
     """
-    require("alpha", alpha, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
-    require("beta", beta, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
+    validate(priority_alpha=alpha, priority_beta=beta)
     require("floor", floor, lambda x: x > 0, "must be above 0.")
     ring = uniform(buffer_size, batch_size, n_step)
 
     def init(example: Transition) -> PrioritizedBuffer:
-        return PrioritizedBuffer(ring.init(example), sum_tree.init(buffer_size), jnp.float32(1.0))
+        buffer = ring.init(example)
+        num_rows, num_envs, _ = buffer.words.shape
+        return PrioritizedBuffer(buffer, sum_tree.init(num_rows * num_envs), jnp.float32(1.0))
 
     def add(buffer: PrioritizedBuffer, batch: Transition) -> PrioritizedBuffer:
         num_rows, num_envs, _ = buffer.ring.words.shape

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdqn import returns
+from jaxdqn.config import ConfigError, validate
 from jaxdqn.replay import packing
 from jaxdqn.transition import Transition
 
@@ -118,18 +119,19 @@ def gather(buffer: Buffer, row: jax.Array, column: jax.Array, n_step: int) -> Tr
 
 
 def uniform(buffer_size: int, batch_size: int, n_step: int = 1) -> Replay:
-    """Uniform replay of the last `buffer_size` transitions, Lin (1992).
+    """Uniform replay of the last `buffer_size` transitions, rounded up to a multiple of N; Lin (1992).
 
-    Its `init` raises `ValueError` unless `buffer_size` is a positive multiple of N.
+    Raises `ConfigError` for numbers below 1, and from `init` if fewer than `n_step` rows fit.
     """
+    validate(buffer_size=buffer_size, batch_size=batch_size, n_step=n_step)
 
     def init_rows(example: Transition) -> Buffer:
         num_envs = example.reward.shape[0]
-        if buffer_size % num_envs or buffer_size < num_envs:
-            raise ValueError(
-                f"buffer_size ({buffer_size}) must be a positive multiple of num_envs ({num_envs})."
-            )
-        return init(example, buffer_size // num_envs)
+        num_rows = -(-buffer_size // num_envs)
+        if num_rows < n_step:
+            rule = f"must hold num_envs * n_step ({num_envs * n_step})."
+            raise ConfigError("buffer_size", buffer_size, rule)
+        return init(example, num_rows)
 
     def sample_uniform(key: jax.Array, buffer: Buffer) -> Sample:
         batch = sample(key, buffer, batch_size, n_step)

@@ -1,7 +1,9 @@
 """Command line: options from a dataclass, errors in one line, exit codes."""
 
+import ast
 import contextlib
 import dataclasses
+import inspect
 import io
 import itertools
 import os
@@ -10,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Optional, TypeVar
 
 import tyro
 
@@ -69,6 +71,31 @@ def parse(args_type: type[Args], words: Sequence[str]) -> Args:
         lines = itertools.dropwhile(_is_rule, lines)
         message = " ".join(itertools.takewhile(lambda line: not _is_rule(line), lines))
         raise RunError(f"{message.rstrip(' .')}. See --help.") from None
+
+
+def optional_fields(dataclass_: type[Any]) -> type[Any]:
+    """A dataclass with the fields of `dataclass_`, None where the command line does not give them.
+
+    The help of a field is its attribute docstring.
+    """
+    body = ast.parse(inspect.getsource(dataclass_)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs = {
+        field.target.id: text.value.value
+        for field, text in itertools.pairwise(body.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+    def optional(field: dataclasses.Field[Any]) -> tuple[str, Any, Any]:
+        hint = f"(CartPole-v1: {field.default})"
+        arg = tyro.conf.arg(help=docs[field.name], help_behavior_hint=hint)
+        return field.name, Annotated[Optional[field.type], arg], dataclasses.field(default=None)  # noqa: UP045
+
+    fields = [optional(field) for field in dataclasses.fields(dataclass_)]
+    return dataclasses.make_dataclass("Overrides", fields, frozen=True)
 
 
 def _is_rule(line: str) -> bool:

@@ -1,6 +1,8 @@
-"""Body of `python -m jaxdqn` and `experiments/cartpole.py`: one run from its options to its results."""
+"""The body of every script that trains: from a recipe and the options to a run directory."""
 
 import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,38 +10,43 @@ from typing import Annotated, Any
 import jax
 import tyro
 
-from jaxdqn import envs, policies
-from jaxdqn.config import Config, check, check_at_least, floats
-from jaxdqn.recipes import classic
-from jaxdqn.runs import cli, directory, export, hardware, loop, processes, render
-from jaxdqn.runs.errors import DIVERGED, RunError
+from jaxdqn import envs, policies, recipes
+from jaxdqn.config import Config, ConfigError, check_at_least, floats, round_up
+from jaxdqn.networks import Params
+from jaxdqn.recipes import AgentName, Recipe
+from jaxdqn.runs import cli, directory, export, hardware, logs, loop, policy_file, processes, render
+from jaxdqn.runs.errors import DAMAGED, DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
 from jaxdqn.training import session
-from jaxdqn.training.population import Hyperparameters, Population
+from jaxdqn.training.population import Hyperparameters, Layout, Population
+from jaxdqn.training.session import Evaluate
 from jaxdqn.training.trainer import Trainer
+
+Overrides = cli.optional_fields(Config)
+"""A dataclass with the fields of `Config`; those that are not given are None."""
 
 
 @dataclass(frozen=True)
 class Args:
-    """Train a deep Q-learning agent on CartPole-v1, evaluate it, save it and draw its curve."""
+    """Train a deep Q-learning agent, evaluate it, save it and draw its curve."""
 
-    steps: int = 50_000
-    """Environment steps per seed, at most, including those before learning starts."""
+    agent: AgentName = "dqn"
+    """Algorithm; see jaxdqn/agents/."""
+    steps: int | None = None
+    """Environment steps per seed, at most, including those before learning starts; by default those of the recipe."""
     seeds: int = 1
     """Number of seeds, trained side by side in one program; at least 1."""
     seed: int = 0
     """First seed; the others are the integers after it; at least 0."""
-    agent: classic.AgentName = "dqn"
-    """Algorithm; see jaxdqn/agents/."""
-    config: Config = field(default_factory=Config)
-    eval_interval: int = 1_000
-    """Environment steps between two evaluations; at least one iteration."""
+    config: Annotated[Any, tyro.conf.arg(constructor=Overrides)] = field(default_factory=Overrides)
+    eval_interval: int | None = None
+    """Environment steps between two evaluations; at least one iteration; by default that of the recipe."""
     eval_episodes: int = 100
     """Episodes per evaluation, played greedily; at least 1."""
     checkpoint_interval: int = 10
     """Evaluations between two checkpoints; at least 1; the final state is always saved."""
     run_dir: Path | None = None
-    """Run directory, new or empty; by default a new one under runs/cartpole/."""
+    """Run directory, new or empty; by default a new one under runs/."""
     resume: bool = False
     """Continue the run in --run-dir."""
     quiet: bool = False
@@ -47,34 +54,166 @@ class Args:
     hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(default_factory=Hardware)
 
 
-def run_config(args: Any) -> dict[str, Any]:
-    """The key `config` of `config.json`: the options, without run directory, output and devices, and the constants."""
-    config = dataclasses.asdict(args) | classic.CONSTANTS
-    for name in ("run_dir", "resume", "quiet", "hardware"):
-        del config[name]
-    return config | hardware.shards(args.hardware)
+@dataclass(frozen=True)
+class EnvArgs(Args):
+    """Train a deep Q-learning agent on any environment, evaluate it, save it and draw its curve."""
+
+    env: str = "CartPole-v1"
+    """Environment: a name from --list-envs, or MODULE:FUNCTION, your own function that returns an Env."""
+    list_envs: bool = False
+    """Print the names of the environments and exit."""
 
 
-def main(args: Args) -> None:
-    """Trains into a run directory and prints the results."""
-    config = args.config
-    check(config, args.steps)
-    for name in ("seeds", "eval_episodes", "eval_interval", "checkpoint_interval"):
-        check_at_least(name, getattr(args, name), 1)
-    check_at_least("seed", args.seed, 0)
+def train(args: EnvArgs) -> None:
+    """The program `python -m jaxdqn`: trains on `args.env`, or lists the environments."""
+    if args.list_envs:
+        cli.say("\n".join(envs.names()))
+    else:
+        main(lambda: recipes.find(args.env, args.agent), args)
+
+
+def main(
+    make_recipe: Callable[[], Recipe],
+    args: Args,
+    on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
+) -> None:
+    """Trains into a run directory and prints the results.
+
+    `make_recipe` is called when JAX is configured, because it may import gymnax, which starts the
+    backend. Each function of `on_evaluation` is called with each row of `metrics.jsonl`.
+    """
+    check_options(args)
     hardware.start(args.hardware, args.seeds)
-    layout = hardware.layout(args.hardware, args.seeds)
-    agent = classic.make_agent(args.agent)
+    recipe, args = complete(make_recipe(), args)
+    agents = population(recipe.config, recipe, range(args.seed, args.seed + args.seeds))
+    training = prepare(recipe, args, agents)
+    run_dir, saved_config = processes.own_directory(args.run_dir), run_config(recipe, args)
+    processes.require_same(saved_config)
+    parent = Path("runs") / recipe.env_name.replace("/", "-").replace(":", "-")
+    run_dir = directory.create(run_dir, parent, saved_config, args.resume)
+    quiet = args.quiet or processes.index() > 0
+    say = (lambda line: None) if quiet else cli.say
+    for line in (*rounding(recipe.config, recipe), *training.lines, f"Run directory: {run_dir}"):
+        say(line)
+    result, found = training.run(run_dir, args.resume, quiet, on_evaluation)
+    pictures = export_policy(recipe, found.final, run_dir, args.seed)
+    for seed, final, best in zip(
+        result.seeds, result.final_return, result.best_return, strict=True
+    ):
+        best_evaluation = f", best evaluation {best:.4g}" if best is not None else ""
+        say(f"Seed {seed}: final evaluation return {final:.4g}{best_evaluation}.")
+    say(f"Results: {' and '.join(map(str, (run_dir / 'curve.png', *pictures)))}.")
+    diverged = [
+        str(seed) for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None
+    ]
+    if diverged:
+        raise RunError(
+            f"training of seed {', '.join(diverged)} diverged (non-finite loss); "
+            "the other seeds are finished.",
+            DIVERGED,
+        )
+
+
+def check_options(args: Any) -> None:
+    """Raises `ConfigError` for numbers that no recipe allows."""
+    for name in ("seeds", "eval_episodes", "eval_interval", "checkpoint_interval", "steps"):
+        if getattr(args, name) is not None:
+            check_at_least(name, getattr(args, name), 1)
+    check_at_least("seed", args.seed, 0)
+
+
+def complete(recipe: Recipe, args: Any) -> tuple[Recipe, Any]:
+    """The recipe with the hyperparameters of the command line, and the options with those of the recipe.
+
+    Raises `ConfigError` for a value that is invalid or that the agent does not read.
+    """
+    args = dataclasses.replace(
+        args,
+        steps=args.steps or recipe.steps,
+        eval_interval=args.eval_interval or recipe.eval_interval,
+    )
+    given = {k: v for k, v in dataclasses.asdict(args.config).items() if v is not None}
+    for name, value in given.items():
+        require_read(recipe, name, lambda rule, n=name, v=value: ConfigError(n, v, rule))
+    recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **given))
+    recipe.check(recipe.config, args.steps)
+    return recipe, args
+
+
+def require_read(recipe: Recipe, name: str, error: Callable[[str], ConfigError]) -> None:
+    """Raises `error(rule)` if the agent of `recipe` does not read the hyperparameter `name`."""
+    if name not in recipe.algorithm.fields:
+        raise error(f"must not be given: {recipe.agent_name} on {recipe.env_name} does not use it.")
+
+
+def rounding(config: Config, recipe: Recipe) -> list[str]:
+    """Lines that say which hyperparameters are rounded up to a multiple of `num_envs`."""
+    lines = []
+    for name in ("learning_starts", "buffer_size"):
+        value = getattr(config, name)
+        rounded = round_up(value, config.num_envs)
+        if name in recipe.algorithm.fields and rounded != value:
+            lines.append(f"{name}: {value:,} rounded up to {rounded:,}, a multiple of num_envs.")
+    return lines
+
+
+def population(config: Config, recipe: Recipe, seeds: Sequence[int]) -> Population:
+    """Agents that differ in their seeds only. The floats of the config are inputs of the program."""
+    own = {name: x for name, x in floats(config).items() if name in recipe.algorithm.fields}
+    return Population(seeds, {name: [x] * len(seeds) for name, x in own.items()})
+
+
+def run_config(recipe: Recipe, args: Any) -> dict[str, Any]:
+    """The key `config` of `config.json`: everything that determines the numbers of a run, and nothing else."""
+    options = dataclasses.asdict(args)
+    for name in ("run_dir", "resume", "quiet", "hardware", "list_envs"):
+        options.pop(name, None)
+    return options | {
+        "env": recipe.env_name,
+        "agent": recipe.agent_name,
+        "config": recipe.hyperparameters(recipe.config),
+        "obs_scale": recipe.obs_scale,
+        **hardware.shards(args.hardware),
+    }
+
+
+@dataclass(frozen=True)
+class Training:
+    """A population of agents with one recipe, ready to be trained."""
+
+    recipe: Recipe
+    make_trainer: Callable[[Hyperparameters], Trainer]
+    evaluate: Evaluate
+    plan: loop.Plan
+    layout: Layout
+    lines: list[str]
+    """What will be trained on which devices, and the memory that it takes."""
+
+    def run(
+        self,
+        run_dir: Path,
+        resume: bool,
+        quiet: bool,
+        on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
+    ) -> tuple[loop.Result, loop.Policies]:
+        """Trains all agents into `run_dir` and saves their policies."""
+        save = functools.partial(save_policies, self.recipe, run_dir)
+        inputs = self.make_trainer, self.evaluate, self.plan, self.layout, run_dir
+        return loop.train(*inputs, resume, quiet, save, on_evaluation)
+
+
+def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds") -> Training:
+    """The training of `agents`; `args` must be complete.
+
+    Raises `ConfigError` if lengths, devices or memory do not fit, naming `option` for the number of
+    agents.
+    """
+    layout = hardware.layout(args.hardware, len(agents))
 
     def make_trainer(hyperparameters: Hyperparameters) -> Trainer:
-        own = dataclasses.replace(config, **hyperparameters)
-        return classic.make_trainer(args.agent, own, agent, args.steps, layout.data_shards)
+        own = dataclasses.replace(recipe.config, **hyperparameters)
+        return recipe.trainer(own, args.steps, layout.data_shards)
 
-    # The floats of the config are inputs of the program: changing them needs no compilation.
-    agents = Population(
-        range(args.seed, args.seed + args.seeds),
-        {name: [x] * args.seeds for name, x in floats(config).items()},
-    )
     trainer = make_trainer(agents.one(0))
     plan = loop.Plan(
         agents,
@@ -85,35 +224,59 @@ def main(args: Args) -> None:
         args.checkpoint_interval,
     )
     loop.check(plan)
-    lines = hardware.plan(agents, layout, lambda key, own: session.init(key, make_trainer(own)))
-    run_dir, saved_config = processes.own_directory(args.run_dir), run_config(args)
-    processes.require_same(saved_config)
-    run_dir = directory.create(run_dir, Path("runs/cartpole"), saved_config, args.resume)
-    quiet = args.quiet or processes.index() > 0
-    say = (lambda line: None) if quiet else cli.say
-    for line in (*lines, f"Run directory: {run_dir}"):
-        say(line)
+    lines = hardware.plan(
+        agents, layout, lambda key, own: session.init(key, make_trainer(own)), option
+    )
+    return Training(recipe, make_trainer, recipe.evaluate(args.eval_episodes), plan, layout, lines)
 
-    evaluate = classic.make_evaluate(agent, args.eval_episodes)
-    result, params = loop.train(make_trainer, evaluate, plan, layout, run_dir, args.resume, quiet)
-    episode_key = jax.random.fold_in(jax.random.key(args.seed), 1)
-    policy = policies.greedy(agent.q_values)
-    env = envs.from_gymnax(classic.ENV, 1)
-    _, obs = jax.eval_shape(env.reset, episode_key)
-    export.stablehlo(run_dir / "policy" / "policy.stablehlo", policy, params, obs)
-    render.gif(run_dir / "policy.gif", render.episode(episode_key, params, env, policy))
-    for seed, final, best in zip(
-        result.seeds, result.final_return, result.best_return, strict=True
-    ):
-        best_evaluation = f", best evaluation {best:.1f}" if best is not None else ""
-        say(f"Seed {seed}: final evaluation return {final:.1f}{best_evaluation}.")
-    say(f"Results: {run_dir / 'curve.png'} and {run_dir / 'policy.gif'}.")
-    diverged = [
-        str(seed) for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None
-    ]
-    if diverged:
-        raise RunError(
-            f"training of seed {', '.join(diverged)} diverged (non-finite loss); "
-            "the other seeds are finished.",
-            DIVERGED,
+
+def save_policies(recipe: Recipe, run_dir: Path, found: loop.Policies) -> None:
+    """Writes the parameters of all seeds to `policy/`."""
+    q_values, obs = recipe.agent().q_values, recipe.obs(1)
+    for name, params in ((policy_file.FINAL, found.final), (policy_file.BEST, found.best)):
+        policy_file.save(run_dir / "policy" / name, params, q_values, obs)
+
+
+def export_policy(recipe: Recipe, final: Any, run_dir: Path, seed: int) -> list[Path]:
+    """Writes the final policy of the first seed as StableHLO and as a picture; returns the path of the picture."""
+    policy, first = policies.greedy(recipe.agent().q_values), jax.tree.map(lambda x: x[0], final)
+    export.stablehlo(run_dir / "policy" / "final.stablehlo", policy, first, recipe.obs(1))
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    return render.draw(run_dir, "policy", key, first, recipe.env, policy)
+
+
+def load(run_dir: Path) -> tuple[Recipe, list[int]]:
+    """The recipe and the seeds of the run at `run_dir`; raises `RunError` if its `config.json` is damaged."""
+    saved, path = directory.read_config(run_dir)["config"], run_dir / "config.json"
+    try:
+        recipe = recipes.find(saved["env"], saved["agent"])
+        numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["config"].items()}
+        config, scale = dataclasses.replace(recipe.config, **numbers), saved["obs_scale"]
+        scale = tuple(scale) if isinstance(scale, list) else scale
+        recipe = dataclasses.replace(recipe, config=config, obs_scale=scale)
+        seeds = list(range(saved["seed"], saved["seed"] + saved["seeds"]))
+        recipe.check(recipe.config, saved["steps"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        rule = f"must be that of a run of train.py or cartpole.py: {type(error).__name__}: {error}"
+        raise RunError(f"{path} {rule}.", DAMAGED) from None
+    return recipe, seeds
+
+
+def load_policy(
+    run_dir: Path, recipe: Recipe, seeds: list[int], seed: int | None, file: str
+) -> Params:
+    """The parameters of one seed, by default the first, from a file of `policy/`."""
+    seed = seeds[0] if seed is None else seed
+    if seed not in seeds:
+        raise ConfigError(
+            "policy_seed", seed, f"must be a seed of the run, {seeds[0]} to {seeds[-1]}."
         )
+    agent, obs = recipe.agent(), recipe.obs(1)
+
+    def init(key: jax.Array) -> Params:
+        return agent.init(key, jax.numpy.zeros(obs.shape, obs.dtype))
+
+    one = jax.eval_shape(init, jax.random.key(0))
+    template = jax.tree.map(lambda x: jax.numpy.zeros((len(seeds), *x.shape), x.dtype), one)
+    params = policy_file.load(run_dir / "policy" / file, template, agent.q_values, obs)
+    return jax.tree.map(lambda x: x[seeds.index(seed)], params)

@@ -1,11 +1,13 @@
-"""Logs of a run: `metrics.jsonl`, TensorBoard events and the progress bar."""
+"""Logs of a run: `metrics.jsonl`, `episodes.csv`, TensorBoard events and the progress bar."""
 
 import contextlib
 import json
 import math
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import tqdm
@@ -19,25 +21,51 @@ from jaxdqn.training.session import Report
 Row = dict[str, Any]
 
 
+MAX_EPISODES = 1_000_000
+"""Lines that `episodes.csv` holds at most, of all seeds together: about 25 MB."""
+
+
 def row(chunk: int, report: Report) -> Row:
     """The row of a chunk in plain Python, from a `report` with leaves `[S, ...]`.
 
-    A `train_return` is None if no episode ended in the chunk, a `loss` if it or a parameter
-    is not finite.
+    Lists hold one value per seed: None for a mean of no episodes, and for a number that is not
+    finite. A `loss` is also None if a parameter is not finite.
     """
-    metrics = report.metrics
-    episodes = np.sum(metrics.num_episodes, axis=1)
+    metrics, lengths = report.metrics, report.metrics.episodes.lengths
+    num_episodes = np.sum(lengths > 0, axis=(1, 2, 3))
     with np.errstate(invalid="ignore"):
-        train_return = np.sum(metrics.return_sum, axis=1) / episodes
+        finished = np.where(lengths > 0, metrics.episodes.returns, 0.0)
+        train_return = np.sum(finished, axis=(1, 2, 3)) / num_episodes
+        train_length = np.sum(lengths, axis=(1, 2, 3)) / num_episodes
     return {
         "chunk": chunk,
         "env_steps": int(metrics.env_steps[0, -1]),
         "updates": int(metrics.num_updates[0, -1]),
+        "episodes": num_episodes.tolist(),
         "epsilon": float(metrics.epsilon[0, -1]),
         "loss": numbers(np.where(report.finite, np.mean(metrics.loss, axis=1), np.nan)),
+        "td_error": numbers(np.mean(metrics.td_error, axis=1)),
+        "grad_norm": numbers(np.mean(metrics.grad_norm, axis=1)),
+        "q_value": numbers(report.value),
         "train_return": numbers(train_return),
+        "train_length": numbers(train_length),
         "eval_return": numbers(report.eval_return),
+        "eval_length": numbers(report.eval_length),
+        **{name: numbers(np.mean(x, axis=1)) for name, x in metrics.extra.items()},
     }
+
+
+def finished_episodes(report: Report, seeds: Sequence[int]) -> list[str]:
+    """The lines of `episodes.csv` of a chunk, in the order of the steps."""
+    env_steps = report.metrics.env_steps[0]
+    returns, lengths = report.metrics.episodes
+    num_steps, num_envs = lengths.shape[2:]
+    lines = []
+    for iteration, t, member, env in np.argwhere(np.moveaxis(lengths, 0, 2) > 0):
+        place = member, iteration, t, env
+        step = env_steps[iteration] - (num_steps - 1 - t) * num_envs
+        lines.append(f"{seeds[member]},{step},{returns[place]:.7g},{lengths[place]}\n")
+    return lines
 
 
 def read(run_dir: Path, num_agents: int) -> list[Row]:
@@ -71,20 +99,24 @@ def mean(values: list[float | None]) -> float:
 
 
 class Log:
-    """Writes rows to `metrics.jsonl`, TensorBoard and, unless `quiet`, a progress bar."""
+    """Writes rows to `metrics.jsonl`, `episodes.csv`, TensorBoard and, unless `quiet`, a progress bar."""
 
-    def __init__(self, path: Path, rows: list[Row], total_steps: int, quiet: bool) -> None:
+    def __init__(
+        self, path: Path, rows: list[Row], seeds: Sequence[int], total_steps: int, quiet: bool
+    ) -> None:
         """Continues after `rows`, to which `write` appends.
 
         Rewrites the files from `rows`: after a crash they may be ahead, or end in half a line.
         """
-        self._rows = rows
+        self._rows, self._seeds = rows, seeds
         metrics = path / "metrics.jsonl"
         write_text(metrics, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = metrics.open("a")
+        self._num_episodes = sum(sum(row["episodes"]) for row in rows)
+        self._episodes = _continue_episodes(path / "episodes.csv", self._num_episodes)
         steps = rows[-1]["env_steps"] if rows else 0
         self._board = SummaryWriter(str(path / "tensorboard"), purge_step=steps + 1)
-        self._train_return = "-"
+        self._time, self._train_return = time.perf_counter(), "-"
         self._bar = tqdm.tqdm(
             total=total_steps, initial=steps, unit=" steps", disable=quiet, dynamic_ncols=True
         )
@@ -95,34 +127,66 @@ class Log:
     def __exit__(self, *exception: object) -> None:
         with contextlib.suppress(BrokenPipeError):
             self._bar.close()
-        self._board.close()
-        self._file.close()
+        for file in (self._board, self._file, self._episodes):
+            file.close()
 
-    def write(self, row: Row) -> None:
-        """Appends a row to all logs, and flushes the JSON line."""
-        self._rows.append(row)
-        self._file.write(json.dumps(row) + "\n")
+    def write(self, chunk: int, report: Report) -> Row:
+        """Appends the row of a chunk and its episodes to all logs, flushes the files, and returns the row."""
+        new = row(chunk, report)
+        before = self._rows[-1]["env_steps"] if self._rows else 0
+        self._rows.append(new)
+        self._write_episodes(report)
+        self._file.write(json.dumps(new) + "\n")
         self._file.flush()
-        for name, value in _scalars(row):
-            self._board.add_scalar(name, value, row["env_steps"])
-        train_return = mean(row["train_return"])
+        now = time.perf_counter()
+        rate = (new["env_steps"] - before) * len(self._seeds) / (now - self._time)
+        self._time = now
+        for name, value in {**_scalars(new), "steps_per_second": rate}.items():
+            self._board.add_scalar(name, value, new["env_steps"])
+        train_return = mean(new["train_return"])
         if not math.isnan(train_return):
-            self._train_return = f"{train_return:.0f}"
-        eval_return = f"{mean(row['eval_return']):.0f}"
+            self._train_return = f"{train_return:.4g}"
         # A closed stderr (`2>&1 | head`) does not end the training.
         with contextlib.suppress(BrokenPipeError):
             self._bar.set_postfix_str(
-                f"return: training {self._train_return}, evaluation {eval_return}", refresh=False
+                f"return: training {self._train_return}, evaluation {mean(new['eval_return']):.4g}",
+                refresh=False,
             )
-            self._bar.update(row["env_steps"] - self._bar.n)
+            self._bar.update(new["env_steps"] - self._bar.n)
+        return new
+
+    def hyperparameters(self, values: Mapping[str, Any], final_return: float) -> None:
+        """Writes the hyperparameters and the result for TensorBoard's tab "HParams"."""
+        plain = {
+            name: value if isinstance(value, int | float | str) else str(value)
+            for name, value in values.items()
+        }
+        self._board.add_hparams(plain, {"final_return": final_return}, name="hparams")
+
+    def _write_episodes(self, report: Report) -> None:
+        room = MAX_EPISODES - self._num_episodes
+        lines = finished_episodes(report, self._seeds)
+        self._num_episodes += len(lines)
+        self._episodes.writelines(lines[: max(room, 0)])
+        self._episodes.flush()
+        if 0 <= room < len(lines):
+            print(
+                f"warning: episodes.csv holds the first {MAX_EPISODES:,} episodes only.",
+                file=sys.stderr,
+            )
 
 
-def _scalars(row: Row) -> Iterator[tuple[str, float]]:
-    yield "epsilon", row["epsilon"]
-    for name in ("loss", "train_return", "eval_return"):
-        value = mean(row[name])
-        if not math.isnan(value):
-            yield name, value
+def _continue_episodes(path: Path, count: int) -> TextIO:
+    """The file for new lines, after its header and the first `count` episodes that it holds."""
+    lines = path.read_text().splitlines(keepends=True)[1 : 1 + count] if path.exists() else []
+    write_text(path, "seed,env_steps,return,length\n" + "".join(lines))
+    return path.open("a")
+
+
+def _scalars(row: Row) -> dict[str, float]:
+    """The means over the seeds of all values that are not None, by name."""
+    means = {name: mean(x) for name, x in row.items() if isinstance(x, list) and name != "episodes"}
+    return {"epsilon": row["epsilon"]} | {k: x for k, x in means.items() if not math.isnan(x)}
 
 
 def numbers(values: ArrayLike) -> list[float | None]:

@@ -1,19 +1,20 @@
 """The host loop of a run: train a chunk, log it, save a checkpoint, stop on request."""
 
 import dataclasses
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import psutil
 from jax.sharding import NamedSharding
 
 from jaxdqn.config import ConfigError, check_at_least
-from jaxdqn.runs import checkpoint, logs, plots, policy_file, processes
+from jaxdqn.networks import Params
+from jaxdqn.runs import checkpoint, logs, plots, processes
 from jaxdqn.runs.directory import locked, writable, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.platform import compiler_options
@@ -94,11 +95,18 @@ class Result:
     """Per agent."""
     updates: int
     """Per agent."""
-    policy_seed: int
-    """Seed of the agent whose best parameters are in `policy/`."""
     seconds: dict[str, float]
     """Of this process: `import` until `train` was called, `compile`, and `run` including
     evaluations; `save` is the part of `run` spent waiting for checkpoints."""
+
+
+class Policies(NamedTuple):
+    """Parameters of all agents, leaves `[S, ...]`."""
+
+    final: Params
+    """After the last update."""
+    best: Params
+    """Of the best evaluation; non-finite ones are ignored."""
 
 
 def train(
@@ -109,13 +117,19 @@ def train(
     run_dir: Path,
     resume: bool = False,
     quiet: bool = False,
-) -> tuple[Result, Any]:
-    """Trains `plan.agents` into `run_dir`; returns the result and the best parameters.
+    save_policies: Callable[[Policies], None] = lambda policies: None,
+    on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
+) -> tuple[Result, Policies]:
+    """Trains `plan.agents` into `run_dir`; returns the result and the parameters.
 
     With `resume`, continues from the newest usable checkpoint, bit-identical to a run that
     was never stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
     arrived, after saving it; `RunError` after a chunk in which the last agent diverged,
     without saving it, so that the checkpoint before it stays the newest.
+
+    `save_policies` is called with the parameters at the end, or when the run is stopped. Each
+    function of `on_evaluation` is called with the row of `metrics.jsonl` after each evaluation; one
+    that raises is not called again, with a warning.
 
     If several processes share the run, each trains and saves its own shard of the agents,
     for which `layout` is. They exchange their reports after each chunk, and all log the same rows.
@@ -141,12 +155,13 @@ def train(
         started = time.perf_counter()
         seconds["save"] = 0.0
         stopping, signal_number = False, 0
-        with logs.Log(run_dir, rows, plan.total_steps, quiet) as log:
+        hooks = list(on_evaluation)
+        with logs.Log(run_dir, rows, plan.agents.seeds, plan.total_steps, quiet) as log:
             while chunk < plan.num_chunks and not stopping:
                 chunk += 1
                 sessions, report = programs[plan.length(chunk)](sessions, values)
                 report = processes.gather(report)
-                log.write(logs.row(chunk, report))
+                _call(hooks, log.write(chunk, report))
                 _require_one_finite(report, plan)
                 # Read once per chunk: the chunk that stops must be the one that is saved.
                 signal_number = int(max(processes.gather(np.array([stop.signal_number]))))
@@ -161,13 +176,13 @@ def train(
         seconds["run"] = time.perf_counter() - started
 
         first_shards = [layout.row(k, len(agents)) for k in range(len(agents))]
-        best_of_each = jax.device_get((sessions.best_return, sessions.best_params))
-        best_return, best_params = processes.gather(
-            jax.tree.map(lambda leaf: leaf[first_shards], best_of_each)
+        final = make_trainer(plan.agents.one(0)).params(sessions.state)
+        of_each = jax.device_get((final, sessions.best_params, sessions.best_return))
+        *policies, best_return = processes.gather(
+            jax.tree.map(lambda leaf: leaf[np.array(first_shards)], of_each)
         )
-        best = int(np.argmax(best_return))
-        best_params = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), best_params)
-        policy_file.save_policy(run_dir / "policy", best_params)
+        policies = Policies(*policies)
+        save_policies(policies)
         plots.curve(run_dir / "curve.png", rows)
         checkpoints.wait()
         if chunk < plan.num_chunks:
@@ -181,11 +196,22 @@ def train(
             diverged=logs.diverged(rows),
             env_steps=rows[-1]["env_steps"],
             updates=rows[-1]["updates"],
-            policy_seed=plan.agents.seeds[best],
             seconds={part: round(value, 3) for part, value in seconds.items()},
         )
         write_json(run_dir / "result.json", dataclasses.asdict(result))
-        return result, best_params
+        return result, policies
+
+
+def _call(hooks: list[Callable[[logs.Row], None]], row: logs.Row) -> None:
+    """Calls all hooks; removes those that raise, with a warning."""
+    for hook in tuple(hooks):
+        try:
+            hook(row)
+        except Exception as error:
+            hooks.remove(hook)
+            name = getattr(hook, "__name__", repr(hook))
+            reason = f"{type(error).__name__}: {error}"
+            print(f"warning: {name} is not called again: {reason}", file=sys.stderr)
 
 
 def restore(

@@ -45,6 +45,19 @@ def curve(path: Path, rows: Sequence[Row]) -> None:
     figure.savefig(path, dpi=110)
 
 
+def observations(path: Path, obs: np.ndarray) -> Path:
+    """Draws the numbers of the observations `[T, F]` of an episode against time, at most ten of them."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for k, values in enumerate(obs.T[:10]):
+        axes.plot(values, linewidth=1.2, label=f"obs[{k}]")
+    axes.set(xlabel="step", ylabel="observation")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    bare(axes)
+    figure.savefig(path, dpi=110)
+    return path
+
+
 def bare(axes: Axes) -> None:
     """Removes the frame above and to the right."""
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Policy files: the parameters of a network as plain NumPy arrays in `policy.npz`."""
+"""Policy files: the parameters of a network, for all seeds of a run, as plain NumPy arrays."""
 
 import io
 import zipfile
@@ -8,45 +8,48 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from jaxdqn import networks
+from jaxdqn.networks import Params
+from jaxdqn.policies import QValues
 from jaxdqn.runs import leaves
 from jaxdqn.runs.directory import write_bytes
 from jaxdqn.runs.errors import DAMAGED, RunError
 
-POLICY = "policy.npz"
-"""Name of the file in the directory of a policy."""
+FINAL, BEST = "final.npz", "best.npz"
+"""Parameters after the last update, and those of the best evaluation, which is biased upwards."""
 
 
-def save_policy(path: Path, params: Any) -> None:
-    """Writes `params` as plain arrays to `policy.npz` in the directory `path`.
+def save(path: Path, params: Params, q_values: QValues, obs: jax.ShapeDtypeStruct) -> None:
+    """Writes `params`, whose leaves are `[S, ...]` for S seeds, as plain arrays to the file `path`.
 
-    The name of an array is the number of its layer, in the order in which the layers are
-    applied, followed by its path in the tree: `00.params.Torso_0.Dense_0.kernel`.
+    The name of an array is the number of its layer, in the order in which `q_values` applies the
+    layers to an observation like `obs`, followed by its path in the tree:
+    `00.params.Torso_0.Dense_0.kernel`. Layers that are not applied, such as noise, come last.
     """
-    file, arrays = io.BytesIO(), cast(Any, _plain_arrays(params))
-    np.savez(file, **arrays)
-    path.mkdir(exist_ok=True)
-    write_bytes(path / POLICY, file.getvalue())
+    file, order = io.BytesIO(), layer_order(q_values, jax.tree.map(lambda x: x[0], params), obs)
+    np.savez(file, **cast(Any, _plain_arrays(params, order)))
+    path.parent.mkdir(exist_ok=True)
+    write_bytes(path, file.getvalue())
 
 
-def load_policy(path: Path, template: Any) -> Any:
-    """Parameters from the directory `path`, with the structure, dtypes and shapes of `template`.
+def load(path: Path, template: Params, q_values: QValues, obs: jax.ShapeDtypeStruct) -> Params:
+    """Parameters from the file `path`, with the structure, dtypes and shapes of `template`.
 
     Raises `RunError` if the file is missing, damaged or of another network. Executes nothing
     in the file, and allocates no more memory than `template` takes.
     """
-    file, expected = path / POLICY, _plain_arrays(template)
+    order = layer_order(q_values, jax.tree.map(lambda x: x[0], template), obs)
+    expected = _plain_arrays(template, order)
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(path) as archive:
             found = {
                 name.removesuffix(".npy"): _header(archive, name) for name in archive.namelist()
             }
         leaves.require_same_leaves(found, expected)
-        with np.load(file, allow_pickle=False) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             saved = [arrays[name] for name in expected]
     except Exception as error:
         raise RunError(
-            f"{file} must be a policy of this network: {leaves.describe(error)}.", DAMAGED
+            f"{path} must be a policy of this network: {leaves.describe(error)}.", DAMAGED
         ) from None
     template_leaves, structure = jax.tree.flatten(template)
     typed = [
@@ -55,15 +58,50 @@ def load_policy(path: Path, template: Any) -> Any:
     return leaves.to_devices(template, structure.unflatten(typed))
 
 
-def _plain_arrays(params: Any) -> dict[str, np.ndarray]:
+def layer_order(q_values: QValues, params: Params, obs: jax.ShapeDtypeStruct) -> list[str]:
+    """Paths of the layers of `params`, such as `params.Dense_0`, in the order of their first use.
+
+    Found in the traced program, so that it holds for any network.
+    """
+    program = jax.make_jaxpr(q_values)(params, obs).jaxpr
+    paths = _paths(params)
+    used = _first_uses(program, dict(zip(program.invars, paths, strict=False)))
+    return list(dict.fromkeys(path.rpartition(".")[0] for path in [*used, *paths]))
+
+
+def _first_uses(program: Any, names: dict[Any, str]) -> list[str]:
+    """The values of `names`, by variable of a jaxpr, in the order in which its equations read them."""
+    found: list[str] = []
+    for equation in program.eqns:
+        read = [None if hasattr(x, "val") else names.get(x) for x in equation.invars]
+        inner = [getattr(x, "jaxpr", x) for x in equation.params.values()]
+        inner = [x for x in inner if hasattr(x, "eqns") and len(x.invars) == len(read)]
+        for program_ in inner:
+            inputs = zip(program_.invars, read, strict=True)
+            found += _first_uses(program_, {x: name for x, name in inputs if name})
+        # A cast or a transpose of a parameter stands for the parameter.
+        if len(equation.outvars) == 1 and equation.primitive.name in VIEWS and read[0]:
+            names[equation.outvars[0]] = read[0]
+        else:
+            found += [name for name in read if name]
+    return found
+
+
+VIEWS = "reshape", "transpose", "convert_element_type", "broadcast_in_dim", "squeeze", "slice"
+
+
+def _paths(params: Params) -> list[str]:
+    found = jax.tree_util.tree_leaves_with_path(params)
+    return [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in found]
+
+
+def _plain_arrays(params: Params, order: list[str]) -> dict[str, np.ndarray]:
     """The leaves by name, in the order of the tree; bfloat16, which NumPy lacks, as unsigned integers."""
-    found = jax.tree_util.tree_leaves_with_path(leaves.on_host(params))
-    paths = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in found]
-    layers = sorted({path.rpartition(".")[0] for path in paths}, key=networks.layer_order)
-    numbers = [layers.index(path.rpartition(".")[0]) for path in paths]
     return {
-        f"{number:02}.{path}": leaf.view(f"u{leaf.itemsize}") if leaf.dtype.kind == "V" else leaf
-        for number, path, (_, leaf) in zip(numbers, paths, found, strict=True)
+        f"{order.index(path.rpartition('.')[0]):02}.{path}": leaf.view(f"u{leaf.itemsize}")
+        if leaf.dtype.kind == "V"
+        else leaf
+        for path, leaf in zip(_paths(params), jax.tree.leaves(leaves.on_host(params)), strict=True)
     }
 
 

@@ -1,78 +1,135 @@
-"""Animation of an episode of CartPole."""
+"""Pictures of a policy: an animation of one episode, or a plot of its observations."""
 
-import math
+import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
-from jaxdqn.envs import VectorEnv
+from jaxdqn.envs import Env
 from jaxdqn.networks import Params
 from jaxdqn.policies import Policy
-from jaxdqn.training import rollout
-from jaxdqn.transition import Transition
+from jaxdqn.runs import plots
 
-WIDTH, HEIGHT, SCALE = 360, 200, 2
-TRACK = 150
-PIXELS_PER_METRE = WIDTH / 5.2
-POLE_LENGTH = 1.0
-"""In metres; `length` in gymnax is half of it."""
-FRAME_STEPS = 2
-"""Environment steps per frame."""
-STEP_MS = 20
-"""Duration of an environment step in milliseconds."""
-
-
-def episode(key: jax.Array, params: Params, env: VectorEnv, policy: Policy) -> np.ndarray:
-    """Observations `[T, *obs]`, T ≤ 1000, of the first episode in the first environment."""
-
-    def play(key: jax.Array) -> Transition:
-        reset_key, rollout_key = jax.random.split(key)
-        actor = rollout.init(reset_key, env)
-        return rollout.collect(rollout_key, params, actor, env, policy, 1.0, 1000)[1]
-
-    transitions = jax.device_get(jax.jit(play)(key))
-    ends = np.flatnonzero(transitions.done[:, 0])
-    return transitions.obs[: ends[0] + 1 if ends.size else None, 0]
+MAX_STEPS, MAX_FRAMES = 1_000, 500
+"""Steps of an episode that are shown, and frames; longer episodes show every second step, and so on."""
+SECONDS = 10.0
+"""Length of the animation of `MAX_FRAMES` frames; shorter episodes are shorter."""
+MIN_WIDTH = 240
+"""Pixels; smaller images are enlarged by a whole factor."""
+PALETTE = "#1f2933 #c2410c #2b6cb0 #2f855a #b7791f #805ad5 #d6409f #00a3bf #718096 #a0522d"
+COLORS = np.array([ImageColor.getrgb(color) for color in PALETTE.split()], np.uint8)
+"""Colours of the channels of an image observation."""
+PAPER = np.array((251, 250, 247), np.uint8)
 
 
-def gif(path: Path, obs: np.ndarray) -> None:
-    """Writes one episode `obs [T, 4]` of CartPole in real time, one frame for every second step."""
-    shown = range(0, len(obs), FRAME_STEPS)
-    frames = [frame(obs[t], caption=f"step {t + 1}") for t in shown]
-    # A common palette: 30 times as fast as computing one for each frame.
+class EpisodeRecord(NamedTuple):
+    """One episode of T ≤ `MAX_STEPS` steps."""
+
+    obs: np.ndarray
+    """`[T, *obs]`."""
+    images: np.ndarray | None
+    """uint8 `[T, H, W, 3]` by the `render` of the environment; None if it has none."""
+
+
+def draw(
+    run_dir: Path, name: str, key: jax.Array, params: Params, env: Env, policy: Policy
+) -> list[Path]:
+    """Draws one episode into `run_dir`; returns the path of the picture.
+
+    The animation `{name}.gif` shows the `render` of the environment, or observations that are grids
+    as coloured channels. For other observations `{name}.png` plots them against time. A failure is
+    a warning.
+    """
+    try:
+        record = play(key, params, env, policy)
+        if record.images is not None:
+            frames = [Image.fromarray(image) for image in record.images]
+            return [gif(run_dir / f"{name}.gif", frames)]
+        if record.obs.ndim in (3, 4) and min(record.obs.shape[1:3]) > 1:
+            return [gif(run_dir / f"{name}.gif", [grid(obs) for obs in record.obs])]
+        obs = record.obs.reshape(len(record.obs), -1)
+        return [plots.observations(run_dir / f"{name}.png", obs)]
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [""]
+        print(f"warning: no picture: {type(error).__name__}: {reason[0]}", file=sys.stderr)
+        return []
+
+
+def play(key: jax.Array, params: Params, env: Env, policy: Policy) -> EpisodeRecord:
+    """Plays one episode with `policy`."""
+    limit = min(env.time_limit or MAX_STEPS, MAX_STEPS)
+
+    def step(state: Any, key: jax.Array) -> tuple[Any, tuple[Any, jax.Array]]:
+        policy_key, env_key = jax.random.split(key)
+        action = policy(policy_key, params, env.observe(state)[None])[0]
+        after, _, terminated = env.step(env_key, state, action)
+        after = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, state)
+        return after, (state, terminated)
+
+    def whole(key: jax.Array) -> tuple[Any, jax.Array]:
+        reset_key, key = jax.random.split(key)
+        state = jax.tree.map(jnp.asarray, env.reset(reset_key))
+        return jax.lax.scan(step, state, jax.random.split(key, limit))[1]
+
+    states, terminated = jax.jit(whole)(key)
+    ends = np.flatnonzero(terminated)
+    length = int(ends[0]) + 1 if ends.size else limit
+    shown = np.arange(0, length, -(-length // MAX_FRAMES))
+    states = jax.tree.map(lambda x: x[shown], states)
+    obs = np.asarray(jax.jit(jax.vmap(env.observe))(states))
+    if env.render is None:
+        return EpisodeRecord(obs, None)
+    images = np.asarray(jax.jit(jax.vmap(env.render))(states))
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
+        rule = "render must return uint8 [H, W, 3]"
+        raise ValueError(f"{rule}, not {images.dtype} {list(images.shape[1:])}")
+    return EpisodeRecord(obs, images)
+
+
+def grid(obs: np.ndarray) -> Image.Image:
+    """Image of an observation `[H, W]` or `[H, W, C]`: each cell has the colour of its last channel that is not zero.
+
+    The legend on the right has one square for each channel.
+    """
+    obs = obs[..., None] if obs.ndim == 2 else obs
+    *_, num_channels = obs.shape
+    colors = COLORS[np.arange(num_channels) % len(COLORS)]
+    last = num_channels - 1 - np.argmax(obs[..., ::-1] != 0, axis=-1)
+    cells = np.where(np.any(obs != 0, axis=-1)[..., None], colors[last], PAPER)
+    factor = max(MIN_WIDTH // cells.shape[1], 1)
+    cells = cells.repeat(factor, axis=0).repeat(factor, axis=1)
+    image = Image.new(
+        "RGB", (cells.shape[1] + 40, max(cells.shape[0], 22 * num_channels)), tuple(PAPER)
+    )
+    image.paste(Image.fromarray(cells.astype(np.uint8)))
+    canvas = ImageDraw.Draw(image)
+    for channel, color in enumerate(colors.tolist()):
+        x, y = cells.shape[1] + 6, 22 * channel + 4
+        canvas.rectangle([x, y, x + 13, y + 13], fill=tuple(color))
+        canvas.text((x + 18, y), str(channel), fill="#52606d")
+    return image
+
+
+def gif(path: Path, frames: list[Image.Image]) -> Path:
+    """Writes an animation of `frames` with a common palette; small ones are enlarged."""
+    factor = max(MIN_WIDTH // frames[0].width, 1)
+    if factor > 1:
+        size = frames[0].width * factor, frames[0].height * factor
+        frames = [frame.resize(size, Image.Resampling.NEAREST) for frame in frames]
+    # 30 times as fast as computing a palette for each frame.
     palette = frames[0].quantize(32)
-    frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in frames]
+    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    duration = 1_000 * SECONDS / MAX_FRAMES * max(MAX_FRAMES / max(len(frames), 1) / 20, 1)
     frames[0].save(
         path,
         save_all=True,
         append_images=frames[1:],
-        duration=FRAME_STEPS * STEP_MS,
+        duration=round(duration),
         loop=0,
         optimize=False,
     )
-
-
-def frame(obs: np.ndarray, caption: str = "") -> Image.Image:
-    """Image of `obs [4]`: cart position (m) and velocity, pole angle (rad, positive to the right) and velocity."""
-    position, _, angle, _ = (float(x) for x in obs)
-    # Drawn at twice the size and reduced, because PIL does not antialias lines.
-    image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), "#fbfaf7")
-    draw = ImageDraw.Draw(image)
-    metre = PIXELS_PER_METRE * SCALE
-    x, y = WIDTH * SCALE / 2 + position * metre, TRACK * SCALE
-    for end in (-2.4, 2.4):
-        stop = WIDTH * SCALE / 2 + end * metre
-        draw.line([(stop, y - 24), (stop, y + 24)], fill="#c9c3b8", width=4)
-    draw.line([(0, y), (WIDTH * SCALE, y)], fill="#8d8778", width=3)
-    draw.rounded_rectangle([x - 50, y - 30, x + 50, y + 30], radius=8, fill="#1f2933")
-    tip = (
-        x + math.sin(angle) * POLE_LENGTH * metre,
-        y - 30 - math.cos(angle) * POLE_LENGTH * metre,
-    )
-    draw.line([(x, y - 30), tip], fill="#c2410c", width=16)
-    for centre_x, centre_y in ((x, y - 30), tip):
-        draw.ellipse([centre_x - 8, centre_y - 8, centre_x + 8, centre_y + 8], fill="#c2410c")
-    draw.text((12, 8), caption, fill="#52606d", font_size=24)
-    return image.reduce(SCALE)
+    return path

@@ -3,9 +3,11 @@
 from jaxdqn.training import learning, population, rollout, session, sharding
 from jaxdqn.training.dqn import TrainState, dqn
 from jaxdqn.training.pqn import PQNState, pqn
+from jaxdqn.training.rollout import Episodes
 from jaxdqn.training.trainer import Metrics, Trainer, run
 
 __all__ = [
+    "Episodes",
     "Metrics",
     "PQNState",
     "TrainState",

@@ -8,7 +8,7 @@ import optax
 
 from jaxdqn import policies
 from jaxdqn.agents import Agent
-from jaxdqn.config import Config, check_shapes, iteration_steps
+from jaxdqn.config import validate
 from jaxdqn.envs import VectorEnv
 from jaxdqn.replay import Replay
 from jaxdqn.training import learning, rollout
@@ -31,21 +31,31 @@ class TrainState(NamedTuple):
 
 
 def dqn(
-    config: Config,
     env: VectorEnv,
     agent: Agent,
     replay: Replay,
     optimizer: optax.GradientTransformation,
     epsilon: optax.Schedule,
+    *,
+    num_steps: int = 1,
+    num_updates: int = 1,
+    learning_starts: int = 1_000,
+    gamma: float | jax.Array = 0.99,
+    target_period: int = 8,
+    tau: float | jax.Array = 1.0,
 ) -> Trainer:
-    """Deep Q-learning: each iteration takes T steps in N environments, then U updates.
+    """Deep Q-learning: each iteration takes T = `num_steps` steps in N environments, then U = `num_updates` updates.
 
     Mnih et al. (2015), doi:10.1038/nature14236. `epsilon` maps environment steps taken to the
-    probability of a random action. Raises `ConfigError` if config and environment do not
-    match, `ValueError` (from `init`) if agent and environment do not.
+    probability of a random action; the other arguments are fields of `Config`. `learning_starts` is
+    rounded up to a multiple of N. Raises `ConfigError` for invalid numbers, `ValueError` (from
+    `init`) if agent and environment do not match.
     """
-    check_shapes(config, env.num_envs)
-    update_target = learning.target_update(config.target_period, config.tau)
+    validate(num_steps=num_steps, num_updates=num_updates, learning_starts=learning_starts)
+    validate(gamma=gamma, target_period=target_period, tau=tau)
+    update_target = learning.target_update(target_period, tau)
+    random_steps = -(-learning_starts // env.num_envs)
+    iteration_steps = env.num_envs * num_steps
 
     def init(key: jax.Array) -> TrainState:
         params_key, reset_key, random_key, run_key = jax.random.split(key, 4)
@@ -63,24 +73,25 @@ def dqn(
             actor,
             env,
             policies.random(env.num_actions),
-            config.gamma,
-            config.learning_starts // config.num_envs,
+            gamma,
+            random_steps,
         )
         buffer = replay.init(jax.tree.map(lambda x: x[0], transitions))
         buffer = replay.add(buffer, transitions)
-        return TrainState(learner, buffer, actor, jnp.int32(config.learning_starts), run_key)
+        env_steps = jnp.int32(random_steps * env.num_envs)
+        return TrainState(learner, buffer, actor, env_steps, run_key)
 
     def step(state: TrainState) -> tuple[TrainState, Metrics]:
         rollout_key, replay_key, run_key = jax.random.split(state.key, 3)
         epsilon_now = jnp.asarray(epsilon(state.env_steps), jnp.float32)
-        actor, transitions, episode_return = rollout.collect(
+        actor, transitions, episodes = rollout.collect(
             rollout_key,
             state.learner.params,
             state.actor,
             env,
             policies.epsilon_greedy(agent.explore, epsilon_now),
-            config.gamma,
-            config.num_steps,
+            gamma,
+            num_steps,
         )
         buffer = replay.add(state.buffer, transitions)
 
@@ -91,26 +102,32 @@ def dqn(
             learner, info = learning.update(
                 loss_key, learner, sample, agent, optimizer, update_target
             )
-            return (learner, replay.update(buffer, sample.handle, info.td_error)), info.loss
+            buffer = replay.update(buffer, sample.handle, info.td_error)
+            return (learner, buffer), (info.loss, jnp.mean(jnp.abs(info.td_error)), info.grad_norm)
 
-        keys = jax.random.split(replay_key, (config.num_updates, 2))
-        (learner, buffer), loss = jax.lax.scan(update, (state.learner, buffer), keys)
-        done = transitions.done
-        env_steps = state.env_steps + iteration_steps(config)
+        keys = jax.random.split(replay_key, (num_updates, 2))
+        (learner, buffer), each = jax.lax.scan(update, (state.learner, buffer), keys)
+        loss, td_error, grad_norm = jax.tree.map(jnp.mean, each)
+        env_steps = state.env_steps + iteration_steps
         metrics = Metrics(
             env_steps=env_steps,
             num_updates=learner.num_updates,
-            loss=jnp.mean(loss),
+            loss=loss,
             epsilon=epsilon_now,
-            num_episodes=jnp.sum(done),
-            return_sum=jnp.sum(jnp.where(done, episode_return, 0.0)),
+            td_error=td_error,
+            grad_norm=grad_norm,
+            episodes=episodes,
         )
         return TrainState(learner, buffer, actor, env_steps, run_key), metrics
+
+    def value(state: TrainState) -> jax.Array:
+        return jnp.mean(jnp.max(agent.q_values(state.learner.params, state.actor.obs), axis=-1))
 
     return Trainer(
         init,
         step,
         params=lambda state: state.learner.params,
-        learning_starts=config.learning_starts,
-        iteration_steps=iteration_steps(config),
+        value=value,
+        learning_starts=random_steps * env.num_envs,
+        iteration_steps=iteration_steps,
     )

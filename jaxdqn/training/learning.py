@@ -33,6 +33,8 @@ class UpdateInfo(NamedTuple):
     """`[]`, weighted mean over the batch, before the step."""
     td_error: jax.Array
     """`[B]`, target minus prediction, before the step."""
+    grad_norm: jax.Array
+    """`[]`, global norm of the gradient, before clipping."""
 
 
 def target_update(period: int, tau: float | jax.Array = 1.0) -> TargetUpdate:
@@ -73,4 +75,5 @@ def update(
     params = optax.apply_updates(learner.params, steps)
     num_updates = learner.num_updates + 1
     target_params = update_target(params, learner.target_params, num_updates)
-    return Learner(params, target_params, opt_state, num_updates), UpdateInfo(loss, td_error)
+    info = UpdateInfo(loss, td_error, optax.tree.norm(grads))
+    return Learner(params, target_params, opt_state, num_updates), info

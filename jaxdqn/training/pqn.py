@@ -8,7 +8,7 @@ import optax
 
 from jaxdqn import policies, returns, targets
 from jaxdqn.agents import Agent
-from jaxdqn.config import ConfigError, check_at_least, require
+from jaxdqn.config import ConfigError, validate
 from jaxdqn.envs import VectorEnv
 from jaxdqn.networks import Params
 from jaxdqn.training import rollout
@@ -46,14 +46,8 @@ def pqn(
     network (`networks.norm_relu`) stabilises learning in place of a target network. Fits
     `agent.q_values`; `agent.loss` is not used. Raises `ConfigError` for invalid numbers.
     """
-    for name, value in (
-        ("num_steps", num_steps),
-        ("num_epochs", num_epochs),
-        ("num_minibatches", num_minibatches),
-    ):
-        check_at_least(name, value, 1)
-    require("gamma", gamma, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
-    require("lambda_", lambda_, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
+    validate(num_steps=num_steps, num_epochs=num_epochs, num_minibatches=num_minibatches)
+    validate(gamma=gamma, td_lambda=lambda_)
     batch_size = num_steps * env.num_envs
     if batch_size % num_minibatches:
         rule = f"must divide num_steps * num_envs ({batch_size})."
@@ -70,19 +64,20 @@ def pqn(
         params, opt_state = carry
         obs, action, target = batch
 
-        def mean_loss(params: Params) -> jax.Array:
-            q = targets.select(agent.q_values(params, obs), action)
-            return jnp.mean(optax.l2_loss(q, target))
+        def mean_loss(params: Params) -> tuple[jax.Array, jax.Array]:
+            td_error = target - targets.select(agent.q_values(params, obs), action)
+            return jnp.mean(optax.l2_loss(td_error)), jnp.mean(jnp.abs(td_error))
 
-        loss, grads = jax.value_and_grad(mean_loss)(params)
+        (loss, td_error), grads = jax.value_and_grad(mean_loss, has_aux=True)(params)
         steps, opt_state = optimizer.update(grads, opt_state, params)
-        return (optax.apply_updates(params, steps), opt_state), loss
+        updated = optax.apply_updates(params, steps), opt_state
+        return updated, (loss, td_error, optax.tree.norm(grads))
 
     def step(state: PQNState) -> tuple[PQNState, Metrics]:
         rollout_key, shuffle_key, run_key = jax.random.split(state.key, 3)
         epsilon_now = jnp.asarray(epsilon(state.env_steps), jnp.float32)
 
-        actor, transitions, episode_return = rollout.collect(
+        actor, transitions, episodes = rollout.collect(
             rollout_key,
             state.params,
             state.actor,
@@ -105,26 +100,31 @@ def pqn(
             batches = jax.tree.map(minibatches, (transitions.obs, transitions.action, target))
             return jax.lax.scan(update, carry, batches)
 
-        (params, opt_state), loss = jax.lax.scan(
+        (params, opt_state), each = jax.lax.scan(
             epoch, (state.params, state.opt_state), jax.random.split(shuffle_key, num_epochs)
         )
+        loss, td_error, grad_norm = jax.tree.map(jnp.mean, each)
         env_steps = state.env_steps + batch_size
         num_updates = state.num_updates + num_epochs * num_minibatches
-        done = transitions.done
         metrics = Metrics(
             env_steps=env_steps,
             num_updates=num_updates,
-            loss=jnp.mean(loss),
+            loss=loss,
             epsilon=epsilon_now,
-            num_episodes=jnp.sum(done),
-            return_sum=jnp.sum(jnp.where(done, episode_return, 0.0)),
+            td_error=td_error,
+            grad_norm=grad_norm,
+            episodes=episodes,
         )
         return PQNState(params, opt_state, actor, env_steps, num_updates, run_key), metrics
+
+    def value(state: PQNState) -> jax.Array:
+        return jnp.mean(jnp.max(agent.q_values(state.params, state.actor.obs), axis=-1))
 
     return Trainer(
         init,
         step,
         params=lambda state: state.params,
+        value=value,
         learning_starts=0,
         iteration_steps=batch_size,
     )

@@ -11,6 +11,15 @@ from jaxdqn.policies import Policy
 from jaxdqn.transition import Transition
 
 
+class Episodes(NamedTuple):
+    """The episodes that ended during T steps of N environments."""
+
+    returns: jax.Array
+    """`[T, N]` float32, undiscounted return of the episode so far: of all of it where one ended."""
+    lengths: jax.Array
+    """`[T, N]` int32, steps of the episode that ended; 0 where none did."""
+
+
 class Actor(NamedTuple):
     """The state of N environments between two rollouts."""
 
@@ -19,12 +28,14 @@ class Actor(NamedTuple):
     """`[N, *obs]`."""
     episode_return: jax.Array
     """`[N]` float32, undiscounted return of the current episode so far."""
+    episode_length: jax.Array
+    """`[N]` int32, steps of the current episode so far."""
 
 
 def init(key: jax.Array, env: VectorEnv) -> Actor:
     """N environments at the start of their first episodes."""
     env_state, obs = env.reset(key)
-    return Actor(env_state, obs, jnp.zeros(env.num_envs))
+    return Actor(env_state, obs, jnp.zeros(env.num_envs), jnp.zeros(env.num_envs, jnp.int32))
 
 
 def collect(
@@ -35,14 +46,13 @@ def collect(
     policy: Policy,
     gamma: float | jax.Array,
     num_steps: int,
-) -> tuple[Actor, Transition, jax.Array]:
+) -> tuple[Actor, Transition, Episodes]:
     """Acts for T = `num_steps` steps in each environment.
 
-    Returns the actor, the transitions `[T, N, ...]`, and for each of them the return so far
-    `[T, N]` of its episode: the return of the whole episode where `done`.
+    Returns the actor, the transitions `[T, N, ...]` and the episodes that ended.
     """
 
-    def step(actor: Actor, keys: jax.Array) -> tuple[Actor, tuple[Transition, jax.Array]]:
+    def step(actor: Actor, keys: jax.Array) -> tuple[Actor, tuple[Transition, Episodes]]:
         policy_key, env_key = keys
         action = policy(policy_key, params, actor.obs)
         env_state, timestep = env.step(env_key, actor.env_state, action)
@@ -56,9 +66,16 @@ def collect(
             next_obs=timestep.final_obs,
         )
         episode_return = actor.episode_return + timestep.reward
-        actor = Actor(env_state, timestep.obs, jnp.where(done, 0.0, episode_return))
-        return actor, (transition, episode_return)
+        length = actor.episode_length + 1
+        ended = Episodes(episode_return, jnp.where(done, length, 0))
+        actor = Actor(
+            env_state,
+            timestep.obs,
+            jnp.where(done, 0.0, episode_return),
+            jnp.where(done, 0, length),
+        )
+        return actor, (transition, ended)
 
     keys = jax.random.split(key, (num_steps, 2))
-    actor, (transitions, episode_return) = jax.lax.scan(step, actor, keys)
-    return actor, transitions, episode_return
+    actor, (transitions, episodes) = jax.lax.scan(step, actor, keys)
+    return actor, transitions, episodes

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxdqn.evaluation import Evaluation
 from jaxdqn.networks import Params
 from jaxdqn.training.trainer import Metrics, Trainer, run
 
-Evaluate = Callable[[jax.Array, Params], jax.Array]
-"""`(key, params) -> returns [E]`, one for each episode."""
+Evaluate = Callable[[jax.Array, Params], Evaluation]
+"""`(key, params) -> evaluation` of E episodes."""
 
 
 class Session(NamedTuple):
@@ -33,6 +34,10 @@ class Report(NamedTuple):
     """`[K]`."""
     eval_return: jax.Array
     """`[]`, mean over the episodes of the evaluation."""
+    eval_length: jax.Array
+    """`[]`, mean number of steps of these episodes."""
+    value: jax.Array
+    """`[]`, mean of `max_a q` over the current observations of training."""
     finite: jax.Array
     """`[]` bool, whether all parameters are finite; the loss of the last update does not show it."""
 
@@ -52,14 +57,16 @@ def advance(
     state, metrics = run(trainer, session.state, num_iterations)
     params = trainer.params(state)
     key = jax.random.fold_in(session.evaluation_key, metrics.env_steps[-1])
-    eval_return = jnp.mean(evaluate(key, params))
+    found = evaluate(key, params)
+    eval_return = jnp.mean(found.returns)
     finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
     better = finite & (eval_return >= session.best_return)
     best_params = jax.tree.map(
         lambda new, old: jnp.where(better, new, old), params, session.best_params
     )
     best_return = jnp.where(better, eval_return, session.best_return)
-    report = Report(metrics, eval_return, finite)
+    eval_length = jnp.mean(found.lengths.astype(jnp.float32))
+    report = Report(metrics, eval_return, eval_length, trainer.value(state), finite)
     return Session(state, session.evaluation_key, best_params, best_return), report
 
 

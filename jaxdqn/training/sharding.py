@@ -47,16 +47,19 @@ def combine(trainer: Trainer, data_shards: int) -> Trainer:
 
     def step(state: TrainState) -> tuple[TrainState, Metrics]:
         state, metrics = trainer.step(state)
+        means = ("loss", "td_error", "grad_norm", "extra")
         return state, metrics._replace(
             env_steps=metrics.env_steps * data_shards,
-            loss=jax.lax.pmean(metrics.loss, DATA),
-            num_episodes=jax.lax.psum(metrics.num_episodes, DATA),
-            return_sum=jax.lax.psum(metrics.return_sum, DATA),
+            episodes=jax.tree.map(
+                lambda x: jax.lax.all_gather(x, DATA, axis=1, tiled=True), metrics.episodes
+            ),
+            **{name: jax.lax.pmean(getattr(metrics, name), DATA) for name in means},
         )
 
     return trainer._replace(
         init=init,
         step=step,
+        value=lambda state: jax.lax.pmean(trainer.value(state), DATA),
         learning_starts=trainer.learning_starts * data_shards,
         iteration_steps=trainer.iteration_steps * data_shards,
     )

@@ -1,11 +1,12 @@
 """Interface between a training algorithm and everything that runs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxdqn.networks import Params
+from jaxdqn.training.rollout import Episodes
 
 
 class Metrics(NamedTuple):
@@ -19,10 +20,14 @@ class Metrics(NamedTuple):
     """`[]`, mean over the updates of the iteration."""
     epsilon: jax.Array
     """`[]`, probability of a random action."""
-    num_episodes: jax.Array
-    """`[]` int32, episodes that ended in the iteration."""
-    return_sum: jax.Array
-    """`[]`, sum of the returns of these episodes."""
+    td_error: jax.Array
+    """`[]`, mean magnitude of the TD errors of these updates."""
+    grad_norm: jax.Array
+    """`[]`, mean global norm of their gradients, before clipping."""
+    episodes: Episodes
+    """The episodes that ended in the iteration."""
+    extra: Mapping[str, jax.Array] = {}
+    """Other scalars by name, which are logged like the loss."""
 
 
 class Trainer(NamedTuple):
@@ -34,6 +39,8 @@ class Trainer(NamedTuple):
     """`(state) -> (state, metrics)`: one iteration."""
     params: Callable[[Any], Params]
     """`(state) -> params`, the parameters to act with."""
+    value: Callable[[Any], jax.Array]
+    """`(state) -> []`, the mean of `max_a q` over the current observations, for the log."""
     learning_starts: int
     """Environment steps that `init` takes."""
     iteration_steps: int

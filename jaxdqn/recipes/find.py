@@ -1,0 +1,119 @@
+"""Recipes by the name of the environment: tuned ones, and by the kind of observation for all others."""
+
+import functools
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdqn import envs, networks, policies
+from jaxdqn.config import Config, ConfigError
+from jaxdqn.envs import Env
+from jaxdqn.networks import MakeTorso
+from jaxdqn.recipes import classic, minatar
+from jaxdqn.recipes.algorithms import ALGORITHMS, AgentName
+from jaxdqn.recipes.recipe import ObsScale, Recipe
+from jaxdqn.training import rollout
+
+TUNED = classic.TUNED | minatar.TUNED
+PROBE_ENVS, PROBE_STEPS = 16, 200
+"""Size of the random rollout that measures observations and rewards."""
+
+
+class Probe(NamedTuple):
+    """Measurements of a random rollout."""
+
+    obs: np.ndarray
+    """Largest magnitude of each number of an observation."""
+    reward_min: float
+    reward_max: float
+
+
+def find(env_name: str, agent_name: AgentName = "dqn") -> Recipe:
+    """The recipe for an environment, by any name of `envs.make`, and an agent.
+
+    Without tuned hyperparameters, an image `[H, W, C]` gets a convolutional network and the
+    hyperparameters of MinAtar, all else a multilayer perceptron. Numbers of a vector are scaled by
+    their largest magnitude in a random rollout, the support of histograms by the rewards in it.
+    Raises `ConfigError` if there is no such environment or if it is not supported.
+    """
+    if agent_name not in ALGORITHMS:
+        raise ConfigError("agent", agent_name, f"must be one of {', '.join(ALGORITHMS)}.")
+    env, algorithm = envs.make(env_name), ALGORITHMS[agent_name]
+    obs = envs.check(env)
+    if obs.ndim == 0 and np.issubdtype(obs.dtype, np.integer):
+        rule = (
+            "must not observe a single integer; make it a vector by envs.one_hot(env, num_values)."
+        )
+        raise ConfigError("env", env_name, rule)
+    image = obs.ndim == 3 and min(obs.shape[:2]) >= 3
+    tuned = TUNED.get(env_name) or (minatar.IMAGE if image else classic.VECTOR)
+    numbers: dict[str, Any] = dict(tuned.config) | dict(tuned.agents.get(agent_name, {}))
+    scaled = tuned.obs_scale is None and obs.dtype != bool
+    ranged = "v_max" in algorithm.fields and "v_max" not in numbers
+    config, obs_scale = Config(**numbers), tuned.obs_scale or 1.0
+    if scaled or ranged:
+        probe = measure(env)
+        obs_scale = scale_of(probe.obs, image) if scaled else obs_scale
+        if ranged:
+            config = replace(config, **value_range(probe, config.gamma, env.time_limit))
+    if not image:
+        algorithm = algorithm._replace(fields=algorithm.fields - {"channels"})
+    return Recipe(
+        env_name,
+        env,
+        agent_name,
+        algorithm,
+        conv_torso if image else functools.partial(mlp_torso, obs_ndim=obs.ndim),
+        config,
+        obs_scale,
+        tuned.steps,
+        tuned.eval_interval,
+        tuned.solved_at,
+    )
+
+
+def mlp_torso(config: Config, obs_scale: ObsScale, obs_ndim: int = 1) -> MakeTorso:
+    """Dense layers with layer normalisation, on observations with `obs_ndim` axes; a `Recipe.torso`."""
+    return networks.mlp(config.features, obs_scale, networks.norm_relu, obs_ndim)
+
+
+def conv_torso(config: Config, obs_scale: float) -> MakeTorso:
+    """Convolutions and dense layers with layer normalisation, on images; a `Recipe.torso`."""
+    return networks.conv(config.channels, config.features, networks.norm_relu, obs_scale)
+
+
+def measure(env: Env) -> Probe:
+    """Measures a random rollout; the same every time."""
+    vector = envs.vectorize(env, PROBE_ENVS)
+
+    def play(key: jax.Array) -> Any:
+        reset_key, key = jax.random.split(key)
+        actor, policy = rollout.init(reset_key, vector), policies.random(vector.num_actions)
+        transitions = rollout.collect(key, None, actor, vector, policy, 1.0, PROBE_STEPS)[1]
+        obs = jnp.abs(transitions.next_obs.astype(jnp.float32)).max(axis=(0, 1))
+        return obs, transitions.reward.min(), transitions.reward.max()
+
+    obs, low, high = jax.device_get(jax.jit(play)(jax.random.key(0)))
+    return Probe(obs, float(low), float(high))
+
+
+def scale_of(largest: np.ndarray, image: bool) -> ObsScale:
+    """The reciprocal of `largest`, of all numbers of an image together, with two digits."""
+    largest = largest.max(keepdims=True) if image else largest
+    factors = tuple(float(f"{1 / x:.1e}") if x > 0 else 1.0 for x in largest.ravel().tolist())
+    return factors[0] if len(set(factors)) == 1 else factors
+
+
+def value_range(probe: Probe, gamma: float, time_limit: int | None) -> dict[str, float]:
+    """`v_min` and `v_max` that hold the return of the extreme rewards at every step.
+
+    The horizon is `1 / (1 - gamma)`, at most the time limit. Rewards that a random rollout does not
+    reach are clipped; without any reward the range is [-1, 1].
+    """
+    horizon = min(1 / max(1 - gamma, 1e-3), time_limit or 1_000)
+    low, high = min(probe.reward_min, 0.0) * horizon, max(probe.reward_max, 0.0) * horizon
+    low, high = float(f"{low:.2g}"), float(f"{high:.2g}")
+    return {"v_min": low, "v_max": high} if low < high else {"v_min": -1.0, "v_max": 1.0}

@@ -1,0 +1,27 @@
+"""Hyperparameters of MinAtar and of other environments with image observations."""
+
+from jaxdqn.recipes.tuned import Tuned
+
+IMAGE = Tuned(
+    {
+        "num_envs": 64,
+        "num_updates": 8,
+        "batch_size": 64,
+        "buffer_size": 100_000,
+        "learning_starts": 5_000,
+        "n_step": 3,
+        "features": (128,),
+        "gamma": 0.99,
+        "learning_rate": 5e-4,
+        "target_period": 100,
+        "tau": 1.0,
+        "exploration_fraction": 0.2,
+    },
+    {"pqn": {"num_envs": 128, "num_steps": 32, "num_epochs": 2, "num_minibatches": 32}},
+    steps=500_000,
+    eval_interval=25_000,
+)
+"""Environments without an entry, whose observations are images."""
+
+TUNED = {}
+"""By the name of the environment."""

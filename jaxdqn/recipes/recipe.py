@@ -1,0 +1,142 @@
+"""Recipes: an environment, an agent, and the hyperparameters with which they go together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import jax
+import optax
+
+from jaxdqn import envs, evaluation, policies
+from jaxdqn.agents import Agent
+from jaxdqn.config import Config, ConfigError, check, fill, round_up
+from jaxdqn.envs import Env
+from jaxdqn.networks import MakeTorso
+from jaxdqn.recipes.algorithms import Algorithm
+from jaxdqn.training import dqn, pqn, sharding
+from jaxdqn.training.session import Evaluate
+from jaxdqn.training.trainer import Trainer
+
+ObsScale = float | tuple[float, ...]
+
+
+def linear_decay(config: Config, num_updates: int) -> optax.Schedule:
+    """The learning rate against updates: linear from `learning_rate` to 0."""
+    return optax.linear_schedule(config.learning_rate, 0.0, num_updates)
+
+
+def adam(config: Config, learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    """Adam, Kingma & Ba (2015), arXiv:1412.6980."""
+    return optax.adam(learning_rate, eps=config.adam_epsilon)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An environment, an agent and its hyperparameters; `dataclasses.replace` changes a part."""
+
+    env_name: str
+    env: Env
+    agent_name: str
+    algorithm: Algorithm
+    torso: Callable[[Config, ObsScale], MakeTorso]
+    """`(config, obs_scale) -> torso` of the network."""
+    config: Config
+    obs_scale: ObsScale = 1.0
+    """Factor of observations in the network, a number or one for each number of an observation."""
+    steps: int = 50_000
+    """Environment steps of a training."""
+    eval_interval: int = 1_000
+    """Environment steps between two evaluations."""
+    solved_at: float | None = None
+    """Mean evaluation return from which the environment counts as solved; None if undefined."""
+    learning_rate: Callable[[Config, int], optax.Schedule] = linear_decay
+    """`(config, num_updates) -> schedule`."""
+    optimizer: Callable[[Config, optax.ScalarOrSchedule], optax.GradientTransformation] = adam
+    """`(config, learning_rate) -> optimizer`, without gradient clipping."""
+
+    def check(self, config: Config, total_steps: int) -> None:
+        """Raises `ConfigError` if hyperparameters that are read are invalid for `total_steps`."""
+        check(config, total_steps, self.algorithm.fields)
+
+    def hyperparameters(self, config: Config) -> dict[str, Any]:
+        """The fields of `config` that are read."""
+        read = (f.name for f in fields(config) if f.name in self.algorithm.fields)
+        return {name: getattr(config, name) for name in read}
+
+    def obs(self, num_envs: int) -> jax.ShapeDtypeStruct:
+        """Shape and dtype of `num_envs` observations."""
+        one = envs.check(self.env)
+        return jax.ShapeDtypeStruct((num_envs, *one.shape), one.dtype)
+
+    def agent(self, config: Config | None = None) -> Agent:
+        """The agent with its network."""
+        config = config or self.config
+        return self.algorithm.agent(
+            self.torso(config, self.obs_scale), self.env.num_actions, config
+        )
+
+    def evaluate(self, num_episodes: int, config: Config | None = None) -> Evaluate:
+        """`(key, params) -> Evaluation` of the greedy policy, one episode in each environment."""
+        agent, env = self.agent(config), envs.vectorize(self.env, num_episodes)
+        policy = policies.greedy(agent.q_values)
+
+        def evaluate(key: Any, params: Any) -> evaluation.Evaluation:
+            return evaluation.evaluate(key, params, env, policy)
+
+        return evaluate
+
+    def trainer(
+        self, config: Config | None = None, total_steps: int | None = None, data_shards: int = 1
+    ) -> Trainer:
+        """Training for `total_steps` environment steps; both arguments default to those of the recipe.
+
+        Floats of `config` may be traced. Raises `ConfigError` if the config does not fit
+        `data_shards`.
+        """
+        config, total_steps = config or self.config, total_steps or self.steps
+        if self.algorithm.replay is None:
+            return self._without_replay(config, total_steps, data_shards)
+        starts = round_up(config.learning_starts, config.num_envs)
+        iterations = (total_steps - starts) // (config.num_envs * config.num_steps)
+        shard = sharding.shard(fill(config, total_steps), data_shards)
+        epsilon = self.algorithm.epsilon(config, total_steps)
+        mean = sharding.mean_gradients() if data_shards > 1 else optax.identity()
+        trainer = dqn(
+            envs.vectorize(self.env, shard.num_envs),
+            self.agent(config),
+            self.algorithm.replay(shard),
+            self._optimizer(config, iterations * config.num_updates, mean),
+            lambda env_steps: epsilon(data_shards * env_steps),
+            num_steps=config.num_steps,
+            num_updates=config.num_updates,
+            learning_starts=shard.learning_starts,
+            gamma=config.gamma,
+            target_period=config.target_period,
+            tau=config.tau,
+        )
+        return sharding.combine(trainer, data_shards) if data_shards > 1 else trainer
+
+    def _without_replay(self, config: Config, total_steps: int, data_shards: int) -> Trainer:
+        if data_shards > 1:
+            rule = f"must be 1 for {self.agent_name}, which has no replay to divide."
+            raise ConfigError("data_shards", data_shards, rule)
+        iterations = total_steps // (config.num_envs * config.num_steps)
+        num_updates = iterations * config.num_epochs * config.num_minibatches
+        return pqn(
+            envs.vectorize(self.env, config.num_envs),
+            self.agent(config),
+            self._optimizer(config, num_updates, optax.identity()),
+            self.algorithm.epsilon(config, total_steps),
+            config.num_steps,
+            config.num_epochs,
+            config.num_minibatches,
+            config.gamma,
+            config.td_lambda,
+        )
+
+    def _optimizer(
+        self, config: Config, num_updates: int, first: optax.GradientTransformation
+    ) -> optax.GradientTransformation:
+        learning_rate = self.learning_rate(config, num_updates)
+        clip = optax.clip_by_global_norm(config.max_grad_norm)
+        return optax.chain(first, clip, self.optimizer(config, learning_rate))

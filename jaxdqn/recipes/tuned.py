@@ -1,0 +1,20 @@
+"""Hyperparameters that were tuned for an environment, as data."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from jaxdqn.recipes.algorithms import AgentName
+
+
+class Tuned(NamedTuple):
+    """Differences from the defaults of `Config`, and the properties of an environment."""
+
+    config: Mapping[str, Any]
+    """Fields of `Config`, for all agents."""
+    agents: Mapping[AgentName, Mapping[str, Any]] = {}
+    """The same for single agents, over `config`."""
+    obs_scale: float | tuple[float, ...] | None = None
+    """Factor of observations; None measures it."""
+    steps: int = 100_000
+    eval_interval: int = 5_000
+    solved_at: float | None = None
