@@ -101,7 +101,7 @@ def check_configurations(
         experiment.require_read(recipe, name, functools.partial(invalid, name))
     for configuration in configurations:
         try:
-            recipe.check(dataclasses.replace(recipe.config, **configuration), args.steps)
+            recipe.check(dataclasses.replace(recipe.config, **configuration), args.steps or 0)
         except ConfigError as error:
             # The rule may refer to another hyperparameter than the one that was swept.
             named = [error.option, *(name for name in words if name in error.rule), *words]

@@ -46,6 +46,7 @@ class Args:
 
 def play_gymnasium(name: str, policy: Policy, params: Any, episodes: int, seed: int) -> list[float]:
     """Returns of one episode in each of `episodes` environments."""
+    assert gymnasium is not None
     act = jax.jit(policy)
     env = gymnasium.make_vec(name, num_envs=episodes, vectorization_mode="sync")
     obs, _ = env.reset(seed=seed)

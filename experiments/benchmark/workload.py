@@ -88,7 +88,7 @@ def cleanrl(**overrides: int) -> Work:
             tau=config.tau,
         )
 
-    return Work(Config(**config | overrides), features, make_trainer)
+    return Work(dataclasses.replace(Config(**config), **overrides), features, make_trainer)
 
 
 WORKS: dict[WorkName, MakeWork] = {"default": default, "cleanrl": cleanrl}

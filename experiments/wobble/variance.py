@@ -44,8 +44,8 @@ def repeat_episodes(
 
     def one(policy: tuple[jax.Array, Params, jax.Array]) -> jax.Array:
         key, params, epsilon = policy
-        policy = random_if(draw, agent.explore, epsilon)
-        return evaluation.evaluate(key, params, env, policy).returns
+        acting = random_if(draw, agent.explore, epsilon)
+        return evaluation.evaluate(key, params, env, acting).returns
 
     return jax.lax.map(one, (jax.random.split(key, epsilon.shape[0]), params, epsilon))
 

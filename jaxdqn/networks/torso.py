@@ -41,11 +41,11 @@ def conv(
     channels: Sequence[int] = (16,),
     features: Sequence[int] = (128,),
     activation: Activation = nn.relu,
-    obs_scale: float = 1.0,
+    obs_scale: float | Sequence[float] = 1.0,
 ) -> MakeTorso:
     """Convolutions of 3 x 3 without padding on observations `[H, W, C]`, then hidden layers.
 
-    The defaults are the network of MinAtar, Young & Tian (2019), arXiv:1903.03176.
+    `obs_scale` is a number or one for each channel. The defaults are the network of MinAtar, Young & Tian (2019), arXiv:1903.03176.
     """
     return partial(ConvTorso, channels, features, activation, obs_scale)
 
@@ -73,11 +73,11 @@ class ConvTorso(nn.Module):
     channels: Sequence[int] = (16,)
     features: Sequence[int] = (128,)
     activation: Activation = nn.relu
-    obs_scale: float = 1.0
+    obs_scale: float | Sequence[float] = 1.0
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
-        x = obs.astype(jnp.float32) * self.obs_scale
+        x = obs.astype(jnp.float32) * jnp.broadcast_to(jnp.asarray(self.obs_scale), obs.shape)
         for width in self.channels:
             layer = nn.Conv(
                 width, (3, 3), padding="VALID", conv_general_dilated=convolution.general()

@@ -80,7 +80,7 @@ def mlp_torso(config: Config, obs_scale: ObsScale, obs_ndim: int = 1) -> MakeTor
     return networks.mlp(config.features, obs_scale, networks.norm_relu, obs_ndim)
 
 
-def conv_torso(config: Config, obs_scale: float) -> MakeTorso:
+def conv_torso(config: Config, obs_scale: ObsScale) -> MakeTorso:
     """Convolutions and dense layers with layer normalisation, on images; a `Recipe.torso`."""
     return networks.conv(config.channels, config.features, networks.norm_relu, obs_scale)
 

@@ -81,7 +81,7 @@ def optional_fields(dataclass_: type[Any]) -> type[Any]:
     body = ast.parse(inspect.getsource(dataclass_)).body[0]
     assert isinstance(body, ast.ClassDef)
     docs = {
-        field.target.id: text.value.value
+        field.target.id: str(text.value.value)
         for field, text in itertools.pairwise(body.body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)

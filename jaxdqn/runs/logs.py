@@ -58,7 +58,7 @@ def row(chunk: int, report: Report) -> Row:
 def finished_episodes(report: Report, seeds: Sequence[int]) -> list[str]:
     """The lines of `episodes.csv` of a chunk, in the order of the steps."""
     env_steps = report.metrics.env_steps[0]
-    returns, lengths = report.metrics.episodes
+    returns, lengths = map(np.asarray, report.metrics.episodes)
     num_steps, num_envs = lengths.shape[2:]
     lines = []
     for iteration, t, member, env in np.argwhere(np.moveaxis(lengths, 0, 2) > 0):

@@ -159,7 +159,7 @@ def test_iqn_samples_levels_for_each_loss_and_its_mean_loss_is_that_of_qr_dqn():
     np.testing.assert_allclose(np.mean(loss), 8 * qr, atol=4 * np.std(loss) / np.sqrt(4_000))
 
 
-NOISY = agents.noisy(agents.dqn(networks.MLP(2, features=(16,))))
+NOISY = agents.noisy(agents.dqn(networks.QNetwork(networks.mlp((16,)), 2)))
 OBS = jnp.ones((20_000, 3))
 
 
@@ -169,7 +169,9 @@ def test_noise_differs_between_environments_and_greedy_values_have_none():
     assert len(np.unique(np.asarray(q)[:, 0])) == 64
     greedy = NOISY.q_values(params, OBS[:64])
     assert len(np.unique(np.asarray(greedy), axis=0)) == 1
-    np.testing.assert_allclose(greedy, networks.MLP(2, features=(16,)).apply(params.mean, OBS[:64]))
+    np.testing.assert_allclose(
+        greedy, networks.QNetwork(networks.mlp((16,)), 2).apply(params.mean, OBS[:64])
+    )
 
 
 def test_noise_has_mean_zero_and_the_variance_of_its_scale():
@@ -190,7 +192,9 @@ def test_noise_has_mean_zero_and_the_variance_of_its_scale():
 
 
 def test_only_dense_layers_have_noise():
-    agent = agents.noisy(agents.dqn(networks.MLP(2, (8,), activation=networks.norm_relu)))
+    agent = agents.noisy(
+        agents.dqn(networks.QNetwork(networks.mlp((8,), activation=networks.norm_relu), 2))
+    )
     params = agent.init(jax.random.key(0), OBS[:2])
     sampled, mean = (
         tree["params"]["Torso_0"]
@@ -236,13 +240,19 @@ def test_invalid_hyperparameters_raise_config_errors(build, message):
 
 
 AGENTS = {
-    "dqn": lambda: agents.dqn(networks.MLP(2, (8,))),
-    "munchausen": lambda: agents.munchausen(networks.MLP(2, (8,)), temperature=0.5),
-    "advantage": lambda: agents.advantage_learning(networks.MLP(2, (8,))),
-    "c51": lambda: agents.c51(networks.Dueling(2, (8,), num_atoms=5), SUPPORT),
-    "hl-gauss": lambda: agents.hl_gauss(networks.MLP(2, (8,), num_atoms=5), SUPPORT, 0.7),
-    "qr": lambda: agents.qr_dqn(networks.MLP(2, (8,), num_atoms=4), 4),
-    "iqn": lambda: agents.iqn(networks.ImplicitQuantile(2, (8,), num_cosines=6)),
+    "dqn": lambda: agents.dqn(networks.QNetwork(networks.mlp((8,)), 2)),
+    "munchausen": lambda: agents.munchausen(
+        networks.QNetwork(networks.mlp((8,)), 2), temperature=0.5
+    ),
+    "advantage": lambda: agents.advantage_learning(networks.QNetwork(networks.mlp((8,)), 2)),
+    "c51": lambda: agents.c51(
+        networks.QNetwork(networks.mlp((8,)), 2, networks.heads.dueling, 5), SUPPORT
+    ),
+    "hl-gauss": lambda: agents.hl_gauss(
+        networks.QNetwork(networks.mlp((8,)), 2, num_atoms=5), SUPPORT, 0.7
+    ),
+    "qr": lambda: agents.qr_dqn(networks.QNetwork(networks.mlp((8,)), 2, num_atoms=4), 4),
+    "iqn": lambda: agents.iqn(networks.ImplicitQuantile(networks.mlp((8,)), 2, num_cosines=6)),
     "noisy": lambda: NOISY,
 }
 

@@ -9,8 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxdqn.envs.gymnax  # noqa: F401
 from jaxdqn import envs
+from jaxdqn.config import ConfigError
 
+gymnax_module = sys.modules["jaxdqn.envs.gymnax"]
 NUM_ENVS = 16
 ROUNDING = {"rtol": 1e-5, "atol": 1e-6}
 """The compiler may evaluate the same sum in different orders."""
@@ -25,7 +28,7 @@ def trajectory(env, gymnax_env, params, num_steps):
         after, found = env.step(step_key, state, action)
         oracle_keys = jax.random.split(jax.random.key(0), NUM_ENVS)
         expected = jax.vmap(gymnax_env.step, in_axes=(0, 0, 0, None))(
-            oracle_keys, state, action, params
+            oracle_keys, state.state.state, action, params
         )
         return after, (after, found, expected)
 
@@ -43,7 +46,8 @@ def trajectory(env, gymnax_env, params, num_steps):
 def cartpole(request):
     gymnax_env, params = gymnax.make("CartPole-v1")
     params = params.replace(max_steps_in_episode=request.param)
-    env = envs.from_gymnax("CartPole-v1", NUM_ENVS, max_steps_in_episode=request.param)
+    limit = {"max_steps_in_episode": request.param}
+    env = envs.vectorize(envs.gymnax("CartPole-v1", env_params=limit), NUM_ENVS)
     return request.param, trajectory(env, gymnax_env, params, 3_000)
 
 
@@ -60,7 +64,8 @@ def test_every_step_equals_gymnax(cartpole):
 def test_states_equal_gymnax_where_no_episode_ended(cartpole):
     _, (after, found, (_, expected, *_)) = cartpole
     running = ~(found.terminated | found.truncated)
-    for x, y in zip(jax.tree.leaves(after), jax.tree.leaves(expected), strict=True):
+    found_states = jax.tree.leaves(after.state.state)
+    for x, y in zip(found_states, jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(x[running], y[running], **ROUNDING)
 
 
@@ -68,7 +73,11 @@ def test_episodes_that_end_are_reset_to_distinct_states(cartpole):
     limit, (after, found, _) = cartpole
     done = found.terminated | found.truncated
     obs = found.obs[done]
-    assert done.sum() > 1_000 and np.all(after.time[done] == 0)
+    assert (
+        done.sum() > 1_000
+        and np.all(after.time[done] == 0)
+        and np.all(after.state.state.time[done] == 0)
+    )
     assert np.all(np.abs(obs) <= 0.05) and len(np.unique(obs[:, 0])) > 0.99 * len(obs)
     # Uniform on [-0.05, 0.05]: standard deviation 0.1 / sqrt(12); 5 standard errors of the mean.
     np.testing.assert_allclose(obs.mean(0), 0, atol=5 * 0.1 / np.sqrt(12 * len(obs)))
@@ -76,24 +85,72 @@ def test_episodes_that_end_are_reset_to_distinct_states(cartpole):
 
 
 def test_integer_observations_keep_their_dtype():
-    env = envs.from_gymnax("FourRooms-misc", 3)
+    env = envs.vectorize(envs.gymnax("FourRooms-misc"), 3)
     state, obs = env.reset(jax.random.key(0))
     _, timestep = env.step(jax.random.key(1), state, jnp.zeros(3, jnp.int32))
     assert obs.dtype == timestep.obs.dtype == timestep.final_obs.dtype == jnp.int32
 
 
-def test_continuous_actions_raise_an_error():
-    with pytest.raises(
-        ValueError, match=r"env \(Pendulum-v1\) must have discrete actions, not Box"
-    ):
-        envs.from_gymnax("Pendulum-v1", 1)
+def test_binary_images_are_bool_and_equal_those_of_gymnax():
+    gymnax_env, params = gymnax.make("Breakout-MinAtar")
+    env = envs.vectorize(envs.gymnax("Breakout-MinAtar"), NUM_ENVS)
+    (_, (_, found, (_, _, reward, *_, info))) = (None, trajectory(env, gymnax_env, params, 200))
+    assert found.final_obs.dtype == bool and found.final_obs.any()
+    # The dynamics are random only at resets, so that equal states have equal successors.
+    np.testing.assert_array_equal(found.final_obs, info["final_observation"])
+    np.testing.assert_array_equal(found.reward, reward)
+
+
+@pytest.mark.parametrize("name", gymnax_module.BINARY)
+def test_observations_that_become_bool_hold_0_and_1_only(name):
+    env, params = gymnax.make(name)
+
+    def step(state, key):
+        action_key, step_key = jax.random.split(key)
+        action = env.action_space(params).sample(action_key)
+        obs, state, *_ = env.step(step_key, state, action, params)
+        return state, (jnp.unique(obs, size=3, fill_value=0.0)).astype(jnp.float32)
+
+    def play(key):
+        reset_key, key = jax.random.split(key)
+        _, state = env.reset(reset_key, params)
+        return jax.lax.scan(step, state, jax.random.split(key, 500))[1]
+
+    with jax.debug_key_reuse(False):
+        values = jax.jit(play)(jax.random.key(0))
+    assert set(np.unique(values)) <= {0.0, 1.0}
+
+
+def test_discrete_observations_are_one_hot_vectors():
+    env = envs.vectorize(envs.gymnax("FrozenLake-misc"), 3)
+    _, obs = env.reset(jax.random.key(0))
+    assert env.obs.shape == (16,) and obs.dtype == bool
+    np.testing.assert_array_equal(obs.sum(axis=1), np.ones(3))
+
+
+def test_constructor_arguments_and_parameters_are_passed_on():
+    assert envs.gymnax("Breakout-MinAtar", use_minimal_action_set=False).num_actions == 6
+    env = envs.gymnax("CartPole-v1", env_params={"max_steps_in_episode": 7})
+    assert env.time_limit == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Pendulum-v1", r"env \(Pendulum-v1\) must have discrete actions; its action space is Box"),
+        ("CartPole", r"env \(CartPole\) must be the name of a gymnax environment"),
+    ],
+)
+def test_environments_that_cannot_be_used_raise_config_errors(name, message):
+    with pytest.raises(ConfigError, match=message):
+        envs.gymnax(name)
 
 
 # In a separate process, because this module has imported gymnax already.
 SEABORN = """
 import sys
 from jaxdqn import envs
-envs.from_gymnax("CartPole-v1", 1)
+envs.gymnax("CartPole-v1")
 assert "seaborn" not in sys.modules
 from gymnax.environments.misc import pong
 assert pong.sns.__name__ == "seaborn" and callable(pong.sns.heatmap)

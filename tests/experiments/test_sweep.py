@@ -56,12 +56,8 @@ MISTAKES = [
         "--draw (gamma=0:2) gives an invalid configuration: gamma (",
     ),
     (
-        ["--sweep", "num_envs=8,7"],
-        "--sweep (num_envs=8,7) gives an invalid configuration: learning_starts (1000) must be a multiple",
-    ),
-    (
-        ["--sweep", "gamma=0.9,0.99", "--sweep", "num_envs=8,7"],
-        "--sweep (num_envs=8,7) gives an invalid configuration: learning_starts (1000) must be a multiple",
+        ["--sweep", "gamma=0.9,0.99", "--sweep", "n_step=3,30000"],
+        "--sweep (n_step=3,30000) gives an invalid configuration: buffer_size (200000) must hold",
     ),
     (
         ["--sweep", "adam_epsilon=1e-50"],
@@ -69,11 +65,11 @@ MISTAKES = [
     ),
     (
         ["--agent", "pqn", "--sweep", "batch_size=32,64"],
-        "--sweep (batch_size=32,64) must not name a hyperparameter that pqn does not use.",
+        "--sweep (batch_size=32,64) must not be given: pqn on CartPole-v1 does not use it.",
     ),
     (
         ["--agent", "rainbow", "--draw", "epsilon_end=0:1"],
-        "--draw (epsilon_end=0:1) must not name a hyperparameter that rainbow does not use.",
+        "--draw (epsilon_end=0:1) must not be given: rainbow on CartPole-v1 does not use it.",
     ),
     (["--agent", "pqn", "--seeds", 2, "--data-shards", 2], "--data-shards (2) must be 1 for pqn"),
     (

@@ -24,7 +24,7 @@ class Args:
 
 def main(args: Args) -> None:
     """Trains two agents and writes the run directory."""
-    policy = policies.greedy(agents.dqn(networks.MLP(2, features=())).q_values)
+    policy = policies.greedy(agents.dqn(networks.QNetwork(networks.mlp(()), 2)).q_values)
     env = chain(num_envs=6, time_limit=4)
 
     def evaluate(key, params):

@@ -46,35 +46,27 @@ LENGTH = 5
 """Default number of states of `chain`."""
 
 
-def chain(num_envs: int, length: int = LENGTH, time_limit: int = 10) -> envs.VectorEnv:
+def chain_env(length: int = LENGTH, time_limit: int | None = 10) -> envs.Env:
     """States 0 to `length - 1` in a row; action 1 moves right, 0 left.
 
     Moving right from the last state has reward 1 and terminates; moving left from state 0 has no
-    effect. The environment state is `(position, time)`, the observation a one-hot vector
-    `[length]` of the position.
+    effect. The state is the position, the observation a one-hot vector `[length]` of it.
     """
 
-    def observe(position):
-        return jax.nn.one_hot(position, length)
-
     def reset(key):
-        position = jax.random.randint(key, (num_envs,), 0, length)
-        return (position, jnp.zeros(num_envs, jnp.int32)), observe(position)
+        return jax.random.randint(key, (), 0, length)
 
-    def step(key, state, action):
-        position, time = state
+    def step(key, position, action):
         moved = jnp.clip(position + 2 * action - 1, 0, length)
         terminated = moved == length
-        moved = jnp.minimum(moved, length - 1)
-        time = time + 1
-        truncated = time >= time_limit
-        fresh, obs = reset(key)
-        after = envs.where(terminated | truncated, (fresh, obs), ((moved, time), observe(moved)))
-        state, obs = after
-        reward = terminated.astype(jnp.float32)
-        return state, envs.TimeStep(obs, reward, terminated, truncated, observe(moved))
+        return jnp.minimum(moved, length - 1), terminated.astype(jnp.float32), terminated
 
-    return envs.VectorEnv(reset, step, num_envs, num_actions=2)
+    return envs.Env(reset, step, lambda s: jax.nn.one_hot(s, length), 2, time_limit)
+
+
+def chain(num_envs: int, length: int = LENGTH, time_limit: int = 10) -> envs.VectorEnv:
+    """`num_envs` copies of `chain_env`."""
+    return envs.vectorize(chain_env(length, time_limit), num_envs)
 
 
 def numbered(first: int, num_rows: int, num_envs: int, **fields) -> Transition:

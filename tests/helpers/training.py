@@ -9,31 +9,24 @@ import optax
 from helpers.envs import LENGTH, chain
 
 from jaxdqn import agents, networks, replay, training
-from jaxdqn.config import Config
 
 GAMMA = 0.9
 
 
 def chain_trainer(n_step=1, buffer_size=2_000, gamma=GAMMA, epsilon=1.0, time_limit=3):
     """Training of a linear network on one-hot positions, which is equivalent to a table."""
-    config = Config(
-        num_envs=4,
-        num_steps=2,
-        num_updates=2,
-        batch_size=32,
-        buffer_size=buffer_size,
-        learning_starts=80,
-        n_step=n_step,
-        gamma=gamma,
-        target_period=10,
-    )
     return training.dqn(
-        config,
-        chain(config.num_envs, LENGTH, time_limit),
-        agents.dqn(networks.MLP(2, features=())),
-        replay.uniform(config.buffer_size, config.batch_size, config.n_step),
+        chain(4, LENGTH, time_limit),
+        agents.dqn(networks.QNetwork(networks.mlp(()), 2)),
+        replay.uniform(buffer_size, 32, n_step),
         optax.adam(optax.linear_schedule(0.02, 0.0, 4_000)),
         lambda env_steps: jnp.full_like(env_steps, epsilon, jnp.float32),
+        num_steps=2,
+        num_updates=2,
+        learning_starts=80,
+        gamma=gamma,
+        target_period=10,
+        tau=0.4,
     )
 
 

@@ -11,7 +11,7 @@ from helpers.envs import chain, numbered
 from helpers.training import ROWS, ring_sized_work
 
 from jaxdqn import agents, networks, replay, training
-from jaxdqn.config import Config, ConfigError
+from jaxdqn.config import ConfigError
 from jaxdqn.replay import sum_tree
 
 EXAMPLE = jax.tree.map(lambda x: x[0], numbered(0, 1, 4))
@@ -88,8 +88,8 @@ def test_a_non_finite_error_leaves_the_priority_unchanged(error):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"alpha": 1.5}, r"alpha \(1.5\) must lie in \[0, 1\]"),
-        ({"beta": -0.1}, r"beta \(-0.1\) must lie in \[0, 1\]"),
+        ({"alpha": 1.5}, r"priority_alpha \(1.5\) must lie in \[0, 1\]"),
+        ({"beta": -0.1}, r"priority_beta \(-0.1\) must lie in \[0, 1\]"),
         ({"floor": 0.0}, r"floor \(0.0\) must be above 0"),
     ],
 )
@@ -101,12 +101,12 @@ def test_invalid_hyperparameters_raise_config_errors(option, message):
 @pytest.mark.parametrize("layout", ["alone", "vmap"])
 def test_the_compiled_loop_copies_neither_ring_nor_priorities(layout):
     trainer = training.dqn(
-        Config(num_envs=4, buffer_size=4 * ROWS, learning_starts=80, batch_size=32),
         chain(4),
-        agents.dqn(networks.MLP(2, features=())),
+        agents.dqn(networks.QNetwork(networks.mlp(()), 2)),
         replay.prioritized(4 * ROWS, 32, n_step=3),
         optax.sgd(0.1),
         lambda env_steps: 1.0,
+        learning_starts=80,
     )
     program = partial(training.run, trainer, num_iterations=10)
     init, key = trainer.init, jax.random.key(0)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxdqn import replay
+from jaxdqn.config import ConfigError
 from jaxdqn.replay.uniform import add, init, sample
 
 add = jax.jit(add)
@@ -113,6 +114,11 @@ def test_weights_are_one_and_errors_do_not_change_the_buffer():
     assert memory.update(buffer, found.handle, jnp.ones(3)) is buffer
 
 
-def test_a_buffer_size_that_is_not_a_multiple_of_num_envs_raises_an_error():
-    with pytest.raises(ValueError, match=r"buffer_size \(10\) must be a positive multiple.*\(4\)"):
-        replay.uniform(10, 1).init(jax.tree.map(lambda x: x[0], example(4)))
+def test_a_buffer_size_is_rounded_up_to_a_multiple_of_num_envs():
+    buffer = replay.uniform(10, 1).init(jax.tree.map(lambda x: x[0], example(4)))
+    assert buffer.words.shape[:2] == (3, 4)
+
+
+def test_a_buffer_that_cannot_hold_n_steps_raises_an_error():
+    with pytest.raises(ConfigError, match=r"buffer_size \(8\) must hold num_envs \* n_step \(12\)"):
+        replay.uniform(8, 1, n_step=3).init(jax.tree.map(lambda x: x[0], example(4)))

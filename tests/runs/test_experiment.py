@@ -18,6 +18,7 @@ from helpers import runner
 from orbax.checkpoint import v1 as ocp
 from PIL import Image
 
+from jaxdqn import recipes
 from jaxdqn.recipes import classic
 from jaxdqn.runs import cli, directory, experiment
 from jaxdqn.runs.errors import RunError
@@ -28,16 +29,17 @@ def command(monkeypatch, capsys, *options):
     """Exit code, stdout and stderr of a command line that is rejected; runs in this process."""
     monkeypatch.setattr(sys, "argv", ["cartpole.py", *map(str, options)])
     with pytest.raises(SystemExit) as stop:
-        cli.main(experiment.Args, experiment.main)
+        cli.main(experiment.EnvArgs, experiment.train)
     out, err = capsys.readouterr()
     return stop.value.code, out, err
 
 
+NOT_READ = "--config.{} ({}) must not be given: {} on {} does not use it."
 INVALID = [
     (["--agnet", "dqn"], "Unrecognized options: --agnet"),
     (["--agent", "sarsa"], "invalid choice 'sarsa' for argument '--agent'"),
     (["--steps", "many"], "Error parsing --steps: invalid literal for int() with base 10: 'many'"),
-    (["--steps", -5], "--steps (-5) must be at least learning_starts and one iteration (1008)."),
+    (["--steps", -5], "--steps (-5) must be at least 1."),
     (
         ["--steps", 1_007],
         "--steps (1007) must be at least learning_starts and one iteration (1008).",
@@ -65,17 +67,33 @@ INVALID = [
     (["--config.num-envs", 0], "--config.num-envs (0) must be at least 1."),
     (["--config.batch-size", -1], "--config.batch-size (-1) must be at least 1."),
     (["--config.n-step", 0], "--config.n-step (0) must be at least 1."),
+    (["--agent", "pqn", "--config.n-step", 3], NOT_READ.format("n-step", 3, "pqn", "CartPole-v1")),
+    (["--config.num-atoms", 51], NOT_READ.format("num-atoms", 51, "dqn", "CartPole-v1")),
+    (["--config.channels", 16], NOT_READ.format("channels", "(16,)", "dqn", "CartPole-v1")),
+    (["--agent", "c51", "--config.num-atoms", 1], "--config.num-atoms (1) must be at least 2."),
     (
-        ["--config.learning-starts", 42],
-        "--config.learning-starts (42) must be a multiple of num_envs (8).",
+        ["--agent", "c51", "--config.v-min", 300],
+        "--config.v-min (300.0) must be below v_max (250.0).",
+    ),
+    (["--config.features", 64, 0], "--config.features (0) must be at least 1."),
+    (
+        ["--agent", "pqn", "--config.num-minibatches", 7],
+        "--config.num-minibatches (7) must divide num_envs * num_steps (256).",
     ),
     (
-        ["--config.buffer-size", 1_001],
-        "--config.buffer-size (1001) must be a multiple of num_envs (8).",
+        ["--env", "CartPol-v1"],
+        "--env (CartPol-v1) must be a known environment, such as CartPole-v1, ",
+    ),
+    (["--env", "Pendulum-v1"], "--env (Pendulum-v1) must have discrete actions; its action space"),
+    (["--env", "no_module:make"], "--env (no_module:make) must name a module that can be imported"),
+    (["--env", "json:make"], "--env (json:make) must name a function of json; there is no make."),
+    (
+        ["--env", "os:getcwd"],
+        "--env (os:getcwd) must be a valid environment: the function must ret",
     ),
     (
         ["--config.buffer-size", 32, "--config.num-steps", 5],
-        "--config.buffer-size (32) must hold one rollout, num_envs * num_steps (40).",
+        "--config.buffer-size (32) must hold num_envs * num_steps (40).",
     ),
     (
         ["--config.buffer-size", 32, "--config.n-step", 5],
@@ -220,12 +238,12 @@ def lines(run_dir):
 def test_a_run_writes_all_files_and_prints_their_paths(small):
     run_dir, out, err = small
     expected = {
-        "config.json", "metrics.jsonl", "result.json", "curve.png", "policy.gif",
+        "config.json", "metrics.jsonl", "episodes.csv", "result.json", "curve.png", "policy.gif",
         "checkpoints", "policy", "tensorboard",
     }  # fmt: skip
     assert {path.name for path in run_dir.iterdir()} == expected
     policy = {path.name for path in (run_dir / "policy").iterdir()}
-    assert policy == {"policy.npz", "policy.stablehlo"}
+    assert policy == {"final.npz", "best.npz", "final.stablehlo"}
     assert f"\nRun directory: {run_dir}\n" in out and f"{run_dir / 'curve.png'}" in out
     assert "Seed 9: final evaluation return" in out and "return: training" in err
     config = json.loads((run_dir / "config.json").read_text())
@@ -294,9 +312,10 @@ def test_the_resume_command_of_a_module_works(tmp_path, module):
 def test_only_a_run_with_data_shards_depends_on_the_number_of_devices():
     """A checkpoint stores the shards of an agent in the order of the devices."""
     for data_shards, independent in ((1, True), (2, False)):
+        recipe = recipes.find("CartPole-v1")
         two, four = (
             experiment.run_config(
-                experiment.Args(hardware=Hardware(devices=n, data_shards=data_shards))
+                recipe, experiment.Args(hardware=Hardware(devices=n, data_shards=data_shards))
             )
             for n in (2, 4)
         )
@@ -340,7 +359,7 @@ def test_resuming_with_other_options_names_the_differences(small):
 def test_watching_plays_in_gymnax_and_gymnasium(small):
     code, out, err = runner.run("watch.py", small[0], "--episodes", 20)
     assert code == 0, err
-    assert out.startswith("gymnax: return ") and "\nGymnasium: return " in out
+    assert out.startswith("jaxdqn: return ") and "\nGymnasium: return " in out
 
 
 @pytest.mark.slow

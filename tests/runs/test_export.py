@@ -10,8 +10,7 @@ import numpy as np
 from helpers import runner
 from helpers.policies import observations, require_same_actions, undecided
 
-from jaxdqn import policies
-from jaxdqn.recipes import classic
+from jaxdqn import policies, recipes
 from jaxdqn.runs import export
 
 # Executes the code of the README in the folder of each agent, for three batch sizes.
@@ -39,14 +38,14 @@ def test_an_exported_policy_takes_the_same_actions_in_another_process(tmp_path):
     (code,) = (block for block in blocks if "export.deserialize" in block)
     obs, expected = observations(), {}
     np.save(tmp_path / "obs.npy", obs)
-    for name in classic.AGENTS:
-        agent = classic.make_agent(name)
+    for name in recipes.AGENTS:
+        agent = recipes.find("CartPole-v1", name).agent()
         params, expected[name] = undecided(agent, obs)
         folder = tmp_path / name / "runs" / "first" / "policy"
         folder.mkdir(parents=True)
         policy, shape = policies.greedy(agent.q_values), jax.ShapeDtypeStruct((1, 4), jnp.float32)
-        export.stablehlo(folder / "policy.stablehlo", policy, params, shape)
-    command = [sys.executable, "-c", READER, code, *classic.AGENTS]
+        export.stablehlo(folder / "final.stablehlo", policy, params, shape)
+    command = [sys.executable, "-c", READER, code, *recipes.AGENTS]
     subprocess.run(command, cwd=tmp_path, check=True)
     for name, q in expected.items():
         for size in (1, 7, 1_000):

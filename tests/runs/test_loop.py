@@ -18,9 +18,9 @@ from helpers.training import TRAINER, chain_trainer, equal
 
 from jaxdqn import agents, evaluation, networks, policies
 from jaxdqn.config import ConfigError
-from jaxdqn.runs import checkpoint, logs, loop, plots, policy_file
+from jaxdqn.runs import checkpoint, logs, loop, plots
 from jaxdqn.runs.errors import DAMAGED, DIVERGED, Interrupted, RunError
-from jaxdqn.training import Metrics, population
+from jaxdqn.training import Episodes, Metrics, population
 from jaxdqn.training.population import Population
 from jaxdqn.training.session import Report
 
@@ -28,7 +28,7 @@ from jaxdqn.training.session import Report
 SHAPE = {"learning_starts": 80, "iteration_steps": 8}
 AGENTS = Population([3, 4])
 PLAN = loop.Plan(AGENTS, total_steps=320, eval_interval=80, checkpoint_interval=2, **SHAPE)
-POLICY = policies.greedy(agents.dqn(networks.MLP(2, features=())).q_values)
+POLICY = policies.greedy(agents.dqn(networks.QNetwork(networks.mlp(()), 2)).q_values)
 EVAL_ENV = chain(num_envs=6, time_limit=4)
 
 
@@ -50,7 +50,7 @@ def train(run_dir, plan=PLAN, trainer=TRAINER, **options):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A run from start to end: directory, result and best parameters."""
+    """A run from start to end: directory, result and parameters."""
     run_dir = tmp_path_factory.mktemp("undisturbed")
     with jax.debug_key_reuse(False):
         result, params = train(run_dir)
@@ -61,16 +61,21 @@ def interrupt_after(monkeypatch, chunk, signal_number=signal.SIGTERM):
     """Sends a signal to this process while it logs `chunk`."""
     write = logs.Log.write
 
-    def write_and_interrupt(self, row):
-        write(self, row)
-        if row["chunk"] == chunk:
+    def write_and_interrupt(self, number, report):
+        row = write(self, number, report)
+        if number == chunk:
             os.kill(os.getpid(), signal_number)
+        return row
 
     monkeypatch.setattr(logs.Log, "write", write_and_interrupt)
 
 
 def rows(run_dir):
     return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def files_equal(first, second, name):
+    return (first / name).read_bytes() == (second / name).read_bytes()
 
 
 def test_a_plan_divides_its_iterations_into_chunks():
@@ -97,8 +102,8 @@ def test_an_invalid_plan_is_rejected(change, message):
 def test_the_run_directory_has_the_files_of_the_readme(undisturbed):
     run_dir, _, _ = undisturbed
     names = {path.name for path in run_dir.iterdir()}
-    expected = {"checkpoints", "policy", "tensorboard", "metrics.jsonl", "curve.png", "result.json"}
-    assert expected == names
+    files = {"metrics.jsonl", "episodes.csv", "curve.png", "result.json"}
+    assert {"checkpoints", "tensorboard"} | files == names
     assert list((run_dir / "tensorboard").glob("events*"))
 
 
@@ -110,7 +115,8 @@ def test_metrics_have_one_row_per_chunk_and_one_value_per_seed(undisturbed):
     assert [line["updates"] for line in lines] == [20, 40, 60]
     for line in lines:
         assert line["epsilon"] == 1.0
-        assert all(len(line[name]) == 2 for name in ("loss", "train_return", "eval_return"))
+        assert all(len(values) == 2 for values in line.values() if isinstance(values, list))
+        assert {"td_error", "grad_norm", "q_value", "train_length", "eval_length"} <= line.keys()
     written = json.loads((run_dir / "result.json").read_text())
     assert written["final_return"] == lines[-1]["eval_return"] == result.final_return
     assert written["best_return"] == [max(line["eval_return"][s] for line in lines) for s in (0, 1)]
@@ -118,10 +124,65 @@ def test_metrics_have_one_row_per_chunk_and_one_value_per_seed(undisturbed):
     assert written["seconds"].keys() == {"import", "compile", "save", "run"}
 
 
-def test_the_policy_has_the_best_parameters_of_the_best_seed(undisturbed):
-    run_dir, result, params = undisturbed
-    assert result.policy_seed == result.seeds[int(np.argmax(result.best_return))]
-    assert equal(policy_file.load_policy(run_dir / "policy", params), params)
+def test_policies_are_those_of_the_last_and_of_the_best_evaluation(tmp_path):
+    found = []
+    result, policies = train(tmp_path, save_policies=found.append)
+    assert len(found) == 1 and equal(found[0], policies)
+    with checkpoint.Checkpoints(tmp_path / "checkpoints", 3, loop.score) as checkpoints:
+        layout = population.layout(2)
+        sessions = loop.start(lambda _: TRAINER, layout)(AGENTS.keys(), {})
+        _, saved, _ = checkpoints.restore(sessions)
+    assert equal(policies.final, saved.state.learner.params)
+    assert equal(policies.best, saved.best_params)
+    assert result.best_return == saved.best_return.tolist()
+
+
+def test_every_finished_episode_is_a_line_of_episodes(undisturbed):
+    """On the chain an episode has return 1 if it ends before its limit of three steps."""
+    run_dir, _, _ = undisturbed
+    header, *lines = (run_dir / "episodes.csv").read_text().splitlines()
+    assert header == "seed,env_steps,return,length"
+    episodes = [tuple(map(float, line.split(","))) for line in lines]
+    assert {seed for seed, *_ in episodes} == {3, 4}
+    assert all(80 < steps <= 320 and steps % 4 == 0 for _, steps, _, _ in episodes)
+    assert all(1 <= length <= 3 and (total == 1 or length == 3) for *_, total, length in episodes)
+    for k, seed in enumerate((3, 4)):
+        own = [episode for episode in episodes if episode[0] == seed]
+        for row, after in zip(rows(run_dir), (160, 240, 320), strict=True):
+            here = [e for e in own if after - 80 < e[1] <= after]
+            assert len(here) == row["episodes"][k]
+            np.testing.assert_allclose(np.mean([e[2] for e in here]), row["train_return"][k])
+            np.testing.assert_allclose(np.mean([e[3] for e in here]), row["train_length"][k])
+
+
+def test_episodes_are_bounded_with_a_warning(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(logs, "MAX_EPISODES", 10)
+    train(tmp_path)
+    assert len((tmp_path / "episodes.csv").read_text().splitlines()) == 11
+    assert capsys.readouterr().err == "warning: episodes.csv holds the first 10 episodes only.\n"
+    train(tmp_path, resume=True)
+    assert len((tmp_path / "episodes.csv").read_text().splitlines()) == 11
+
+
+def test_hooks_see_every_row_and_one_that_fails_is_dropped_with_a_warning(tmp_path, capsys):
+    seen, calls = [], []
+
+    def fail(row):
+        calls.append(row)
+        raise KeyError("tracker")
+
+    train(tmp_path, on_evaluation=[fail, seen.append])
+    assert seen == rows(tmp_path) and len(calls) == 1
+    assert capsys.readouterr().err == "warning: fail is not called again: KeyError: 'tracker'\n"
+
+
+def test_extra_scalars_of_a_trainer_are_logged(tmp_path):
+    def step(state):
+        state, metrics = TRAINER.step(state)
+        return state, metrics._replace(extra={"bias": 2.0 * metrics.epsilon})
+
+    train(tmp_path, trainer=TRAINER._replace(step=step))
+    assert [row["bias"] for row in rows(tmp_path)] == [[2.0, 2.0]] * 3
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
@@ -140,6 +201,7 @@ def test_a_stopped_and_resumed_run_equals_an_undisturbed_one(
     result, params = train(tmp_path, resume=True)
     run_dir, expected, expected_params = undisturbed
     assert rows(tmp_path) == rows(run_dir)
+    assert files_equal(tmp_path, run_dir, "episodes.csv")
     assert equal(params, expected_params) and result.final_return == expected.final_return
 
 
@@ -300,8 +362,11 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_earlier_checkpoints(tmp_path)
 
 def test_non_finite_parameters_are_logged_as_no_loss():
     """The last loss precedes its step: it can be finite if all parameters are NaN."""
-    metrics = Metrics(*(jnp.ones((2, 3)) for _ in Metrics._fields))
-    row = logs.row(1, Report(metrics, jnp.ones(2), finite=jnp.array([True, False])))
+    ones, none = jnp.ones((2, 3)), jnp.zeros((2, 3, 1, 4), jnp.int32)
+    metrics = Metrics(ones, ones, ones, ones, ones, ones, Episodes(1.0 * none, none))
+    finite = jnp.array([True, False])
+    row = logs.row(1, Report(metrics, *(jnp.ones(2) for _ in range(3)), finite))
+    assert row["train_return"] == [None, None] and row["episodes"] == [0, 0]
     assert row["loss"] == [1.0, None]
 
 

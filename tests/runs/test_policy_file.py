@@ -1,9 +1,11 @@
 """Policy files: plain arrays, damaged and malicious files, and the NumPy code of the README."""
 
+import dataclasses
 import os
 import re
 import zipfile
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,46 +14,73 @@ from helpers import runner
 from helpers.policies import observations, require_same_actions, undecided
 from helpers.training import equal
 
-from jaxdqn.recipes import classic
+from jaxdqn import recipes
 from jaxdqn.runs import directory, experiment, policy_file
 from jaxdqn.runs.errors import DAMAGED, RunError
 
+OBS = jax.ShapeDtypeStruct((1, 4), jnp.float32)
 
-@pytest.mark.parametrize("name", classic.AGENTS)
-def test_arrays_are_numbered_in_the_order_of_their_layers(tmp_path, name):
-    agent, obs = classic.make_agent(name, features=(3, 5)), jnp.zeros((1, 4))
-    params = agent.init(jax.random.key(0), obs)
-    policy_file.save_policy(tmp_path / "policy", params)
-    assert [path.name for path in tmp_path.rglob("*.*")] == ["policy.npz"]
-    assert equal(
-        policy_file.load_policy(tmp_path / "policy", agent.init(jax.random.key(1), obs)), params
-    )
-    with np.load(tmp_path / "policy" / "policy.npz", allow_pickle=False) as arrays:
-        numbered = {name[3:]: int(name[:2]) for name in arrays}
-    # The order of use in the jaxpr; the noise scales of noisy networks are not used greedily.
-    paths, _ = zip(*jax.tree_util.tree_leaves_with_path(params), strict=True)
-    program = jax.make_jaxpr(agent.q_values)(params, obs).jaxpr
-    path_of = dict(zip(map(id, program.invars), paths, strict=False))
-    inputs = [id(x) for equation in program.eqns for x in equation.invars]
-    used = [path_of[x] for x in inputs if x in path_of]
-    numbers = [numbered[jax.tree_util.keystr(path, simple=True, separator=".")] for path in used]
-    assert sorted(set(numbers)) == list(dict.fromkeys(numbers)) == list(range(len(set(numbers))))
-    assert len(numbered) == len(paths)
+
+def no_layers(params, obs):
+    """Stands for the `q_values` of parameters that are not those of a network."""
+    return obs
+
+
+def save(path, params):
+    policy_file.save(path, params, no_layers, OBS)
+
+
+def load(path, template):
+    return policy_file.load(path, template, no_layers, OBS)
+
+
+def stack(params):
+    """Parameters of two seeds: `params`, and twice `params`."""
+    return jax.tree.map(lambda x: jnp.stack([x, 2 * x]), params)
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Breakout-MinAtar"])
+@pytest.mark.parametrize("name", recipes.AGENTS)
+def test_arrays_are_numbered_in_the_order_of_their_layers(tmp_path, env, name):
+    """The expected order is that of the calls of Flax modules."""
+    recipe = recipes.find(env, name)
+    small = dataclasses.replace(recipe.config, features=(3, 5), channels=(2, 3))
+    agent, obs = recipe.agent(small), recipe.obs(1)
+    params = agent.init(jax.random.key(0), jnp.zeros(obs.shape, obs.dtype))
+    policy_file.save(tmp_path / "final.npz", stack(params), agent.q_values, obs)
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["final.npz"]
+    template = jax.tree.map(jnp.zeros_like, stack(params))
+    loaded = policy_file.load(tmp_path / "final.npz", template, agent.q_values, obs)
+    assert equal(loaded, stack(params))
+    called = []
+
+    def record(method, args, kwargs, context):
+        called.append(".".join(context.module.path))
+        return method(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        agent.q_values(params, jnp.zeros(obs.shape, obs.dtype))
+    with np.load(tmp_path / "final.npz", allow_pickle=False) as arrays:
+        layers = sorted({array.rpartition(".")[0] for array in arrays})
+    layers = [layer[3:] for layer in layers if ".scale." not in layer]
+    layers = [layer.removeprefix("mean.").removeprefix("params.") for layer in layers]
+    assert layers == [path for path in dict.fromkeys(called) if path in layers]
+    assert len(layers) >= 3
 
 
 @pytest.mark.parametrize(
     "params", [jnp.arange(3.0), {"w": jnp.ones((2, 3), jnp.bfloat16), "empty": jnp.zeros((0, 2))}]
 )
 def test_parameters_of_any_structure_are_restored(tmp_path, params):
-    policy_file.save_policy(tmp_path / "policy", params)
-    loaded = policy_file.load_policy(tmp_path / "policy", jax.tree.map(jnp.zeros_like, params))
+    save(tmp_path / "policy" / "final.npz", params)
+    loaded = load(tmp_path / "policy" / "final.npz", jax.tree.map(jnp.zeros_like, params))
     assert equal(loaded, params)
     assert jax.tree.map(lambda x: x.dtype, loaded) == jax.tree.map(lambda x: x.dtype, params)
 
 
 def test_a_policy_is_replaced_atomically(tmp_path, monkeypatch):
     path, params = tmp_path / "policy", {"w": jnp.arange(3.0)}
-    policy_file.save_policy(path, params)
+    save(path / "final.npz", params)
 
     def fail(*args):
         raise OSError("no space left")
@@ -59,23 +88,23 @@ def test_a_policy_is_replaced_atomically(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", fail)
         with pytest.raises(OSError, match="no space left"):
-            policy_file.save_policy(path, {"w": jnp.zeros(3)})
-    assert equal(policy_file.load_policy(path, params), params)
-    policy_file.save_policy(path, {"w": jnp.ones(3)})
-    assert equal(policy_file.load_policy(path, params), {"w": jnp.ones(3)})
+            save(path / "final.npz", {"w": jnp.zeros(3)})
+    assert equal(load(path / "final.npz", params), params)
+    save(path / "final.npz", {"w": jnp.ones(3)})
+    assert equal(load(path / "final.npz", params), {"w": jnp.ones(3)})
 
 
 def test_a_damaged_policy_is_one_line_that_names_the_file(tmp_path):
     """A flipped bit in each byte, and truncation: rejected, or without effect."""
     params = {"w": jnp.arange(3.0), "v": jnp.arange(2)}
-    policy_file.save_policy(tmp_path, params)
-    file = tmp_path / "policy.npz"
+    save(tmp_path / "final.npz", params)
+    file = tmp_path / "final.npz"
     data, rejected = file.read_bytes(), 0
     flipped = [data[:i] + bytes([data[i] ^ 1 << i % 8]) + data[i + 1 :] for i in range(len(data))]
     for damaged in [b"", data[:-1], data[: len(data) // 2], *flipped]:
         file.write_bytes(damaged)
         try:
-            assert equal(policy_file.load_policy(tmp_path, params), params)
+            assert equal(load(tmp_path / "final.npz", params), params)
         except RunError as error:
             rejected += 1
             assert error.exit_code == DAMAGED and str(error).startswith(f"{file} ")
@@ -92,12 +121,12 @@ class Malicious:
 
 def test_a_malicious_policy_is_rejected_without_executing_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    policy_file.save_policy(tmp_path, {"w": jnp.arange(3.0)})
-    file, template = tmp_path / "policy.npz", {"w": jnp.zeros(3)}
+    save(tmp_path / "final.npz", {"w": jnp.arange(3.0)})
+    file, template = tmp_path / "final.npz", {"w": jnp.zeros(3)}
 
     def require_rejected(reason):
         with pytest.raises(RunError, match=reason) as error:
-            policy_file.load_policy(tmp_path, template)
+            load(tmp_path / "final.npz", template)
         assert error.value.exit_code == DAMAGED
 
     np.savez(file, **{"00.w": np.array([Malicious()])})
@@ -112,15 +141,15 @@ def test_a_malicious_policy_is_rejected_without_executing_it(tmp_path, monkeypat
         with zipfile.ZipFile(file, "w") as archive, archive.open("00.w.npy", "w") as array:
             np.lib.format.write_array_header_1_0(array, header)
         require_rejected(reason)
-    assert [path.name for path in tmp_path.rglob("*")] == ["policy.npz"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["final.npz"]
 
 
 def test_a_policy_of_another_shape_is_rejected(tmp_path):
-    policy_file.save_policy(tmp_path / "policy", {"w": jnp.zeros(5)})
+    save(tmp_path / "policy" / "final.npz", {"w": jnp.zeros(5)})
     with pytest.raises(RunError, match=r"w is float32\[5\], not float32\[4\]"):
-        policy_file.load_policy(tmp_path / "policy", {"w": jnp.zeros(4)})
+        load(tmp_path / "policy" / "final.npz", {"w": jnp.zeros(4)})
     with pytest.raises(RunError, match="must be a policy of this network"):
-        policy_file.load_policy(tmp_path / "nothing", {"w": jnp.zeros(4)})
+        load(tmp_path / "nothing" / "final.npz", {"w": jnp.zeros(4)})
 
 
 @pytest.mark.parametrize("name", ["dqn", "double", "munchausen", "prioritized"])
@@ -130,11 +159,14 @@ def test_the_numpy_policy_equals_the_network(tmp_path, monkeypatch, name):
     blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (code,) = (block for block in blocks if "def act" in block)
     assert sum(map(bool, code.splitlines())) <= 20
-    agent, obs = classic.make_agent(name), observations()
+    recipe, obs = recipes.find("CartPole-v1", name), observations()
+    agent = recipe.agent()
     params, q = undecided(agent, obs)
-    config = experiment.run_config(experiment.Args(agent=name))
+    args = experiment.Args(agent=name, steps=1_000, eval_interval=100)
+    config = experiment.run_config(recipe, args)
     path = directory.create(tmp_path / "runs" / "first", tmp_path, config, resume=False)
-    policy_file.save_policy(path / "policy", params)
+    stacked = jax.tree.map(lambda x: x[None], params)
+    policy_file.save(path / "policy" / "final.npz", stacked, agent.q_values, OBS)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code, names)

@@ -11,7 +11,7 @@ from helpers.envs import LENGTH, chain
 from helpers.training import GAMMA, ROWS, TRAINER, chain_trainer, equal, ring_sized_work
 
 from jaxdqn import agents, networks, replay, training
-from jaxdqn.config import Config, ConfigError
+from jaxdqn.config import ConfigError
 from jaxdqn.replay.uniform import sample
 
 pytestmark = pytest.mark.usefixtures("allow_key_reuse")
@@ -39,9 +39,16 @@ def test_counters_count_env_steps_and_updates(run):
 def test_metrics_agree_with_the_transitions_in_the_replay(run):
     state, metrics = run(jax.jit(TRAINER.init)(jax.random.key(0)))
     new = jax.tree.map(lambda ring: ring[20:80], replay.contents(state.buffer))
-    np.testing.assert_array_equal(metrics.num_episodes, np.sum(new.done.reshape(30, -1), axis=1))
+    ended = metrics.episodes.lengths.reshape(60, 4) > 0
+    np.testing.assert_array_equal(ended, new.done)
     # Only the last step of an episode is rewarded, so the returns contain all rewards.
-    assert np.sum(metrics.return_sum) == np.sum(new.reward)
+    assert np.sum(metrics.episodes.returns.reshape(60, 4)[ended]) == np.sum(new.reward)
+
+
+def test_the_value_is_the_mean_of_the_best_action_values(run):
+    state, _ = run(jax.jit(TRAINER.init)(jax.random.key(0)))
+    q = networks.QNetwork(networks.mlp(()), 2).apply(state.learner.params, state.actor.obs)
+    np.testing.assert_allclose(TRAINER.value(state), np.max(q, axis=1).mean(), rtol=1e-6)
 
 
 def test_two_runs_of_15_iterations_equal_one_of_30(run):
@@ -78,7 +85,7 @@ def test_learns_the_exact_values_with_any_time_limit(time_limit):
     trainer = chain_trainer(time_limit=time_limit)
     train = jax.jit(lambda key: training.run(trainer, trainer.init(key), 2_000)[0])
     params = train(jax.random.key(0)).learner.params
-    q = networks.MLP(2, features=()).apply(params, jnp.eye(LENGTH))
+    q = networks.QNetwork(networks.mlp(()), 2).apply(params, jnp.eye(LENGTH))
     value = GAMMA ** np.arange(LENGTH - 1, -1, -1)
     left = GAMMA * value[[0, 0, 1, 2, 3]]
     np.testing.assert_allclose(q, np.stack([left, value], -1), atol=0.02)
@@ -95,12 +102,13 @@ def test_each_update_of_an_iteration_samples_its_own_batch():
 
     memory = replay.uniform(2_000, 32)._replace(sample=record)
     trainer = training.dqn(
-        Config(num_envs=4, num_updates=4, learning_starts=80, buffer_size=2_000),
         chain(4),
-        agents.dqn(networks.MLP(2, features=())),
+        agents.dqn(networks.QNetwork(networks.mlp(()), 2)),
         memory,
         optax.sgd(0.1),
         lambda env_steps: jnp.float32(1.0),
+        num_updates=4,
+        learning_starts=80,
     )
     jax.block_until_ready(jax.jit(lambda key: trainer.step(trainer.init(key)))(jax.random.key(0)))
     jax.effects_barrier()
@@ -120,29 +128,39 @@ def test_floats_may_be_traced():
     np.testing.assert_allclose(swept, alone, rtol=1e-4)
 
 
+AGENT = agents.dqn(networks.QNetwork(networks.mlp(()), 2))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_envs": 2}, r"num_envs \(2\) must be that of the environment \(4\)"),
-        ({"learning_starts": 42}, r"learning_starts \(42\) must be a multiple of num_envs \(4\)"),
-        ({"buffer_size": 4, "num_steps": 2}, r"buffer_size \(4\) must hold one rollout"),
+        ({"num_steps": 0}, r"num_steps \(0\) must be at least 1"),
+        ({"gamma": 1.5}, r"gamma \(1.5\) must lie in \[0, 1\]"),
+        ({"tau": 0.0}, r"tau \(0.0\) must lie in \(0, 1\]"),
+        ({"target_period": 0}, r"target_period \(0\) must be at least 1"),
     ],
 )
-def test_integers_that_do_not_match_raise_config_errors(options, message):
-    config = Config(
-        **{"num_envs": 4, "buffer_size": 400, "learning_starts": 80, "n_step": 1} | options
-    )
-    agent = agents.dqn(networks.MLP(2, features=()))
-    memory = replay.uniform(config.buffer_size, 8)
+def test_invalid_numbers_raise_config_errors(options, message):
+    memory = replay.uniform(400, 8)
     with pytest.raises(ConfigError, match=message):
-        training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
+        training.dqn(chain(4), AGENT, memory, optax.sgd(0.1), lambda steps: 0.1, **options)
+
+
+def test_learning_starts_and_buffer_size_are_rounded_up_to_a_multiple_of_num_envs():
+    memory = replay.uniform(398, 8)
+    trainer = training.dqn(
+        chain(4), AGENT, memory, optax.sgd(0.1), lambda steps: 0.1, learning_starts=42
+    )
+    state = jax.jit(trainer.init)(jax.random.key(0))
+    assert trainer.learning_starts == int(state.env_steps) == 44
+    assert int(state.buffer.filled_rows) == 11 and state.buffer.words.shape[:2] == (100, 4)
 
 
 def test_a_network_with_another_number_of_actions_raises_an_error():
-    config = Config(num_envs=4, buffer_size=400, learning_starts=80)
-    agent = agents.dqn(networks.MLP(3, features=()))
-    memory = replay.uniform(config.buffer_size, 8)
-    trainer = training.dqn(config, chain(4), agent, memory, optax.sgd(0.1), lambda steps: 0.1)
+    agent = agents.dqn(networks.QNetwork(networks.mlp(()), 3))
+    trainer = training.dqn(
+        chain(4), agent, replay.uniform(400, 8), optax.sgd(0.1), lambda steps: 0.1
+    )
     with pytest.raises(ValueError, match=r"q_values \(\(4, 3\)\) must have shape .* \(4, 2\)"):
         trainer.init(jax.random.key(0))
 

@@ -150,7 +150,7 @@ def test_an_update_of_a_network_equals_numpy(max_norm):
         done=np.zeros(6, bool),
         next_obs=rng.normal(size=(6, 3)),
     )
-    agent = agents.dqn(networks.MLP(2, features=(5,), obs_scale=(0.5, 2.0, 1.0)))
+    agent = agents.dqn(networks.QNetwork(networks.mlp((5,), obs_scale=(0.5, 2.0, 1.0)), 2))
     optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optax.sgd(0.1))
     batch32 = jax.tree.map(
         lambda x: jnp.asarray(x, jnp.float32 if x.dtype == float else None), batch

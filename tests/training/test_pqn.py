@@ -12,7 +12,7 @@ from jaxdqn.config import ConfigError
 
 pytestmark = pytest.mark.usefixtures("allow_key_reuse")
 
-AGENT = agents.dqn(networks.MLP(2, features=()))
+AGENT = agents.dqn(networks.QNetwork(networks.mlp(()), 2))
 
 
 def make_trainer(num_minibatches=4, **options):
@@ -46,7 +46,7 @@ def test_learns_the_exact_values_with_a_short_time_limit():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lambda_": 1.5}, r"lambda_ \(1.5\) must lie in \[0, 1\]"),
+        ({"lambda_": 1.5}, r"td_lambda \(1.5\) must lie in \[0, 1\]"),
         ({"num_minibatches": 5}, r"num_minibatches \(5\) must divide num_steps \* num_envs \(64\)"),
     ],
 )

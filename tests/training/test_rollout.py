@@ -46,14 +46,16 @@ def test_next_obs_is_the_obs_of_the_next_row_within_an_episode(collected):
     np.testing.assert_array_equal(actor.obs[running], t.next_obs[-1][running])
 
 
-def test_episode_returns_are_sums_of_rewards(collected):
-    actor, t, episode_return = collected
-    total = np.zeros(6)
+def test_episode_returns_are_sums_of_rewards_and_lengths_count_steps(collected):
+    actor, t, episodes = collected
+    total, length = np.zeros(6), np.zeros(6, int)
     for step in range(200):
-        total += t.reward[step]
-        np.testing.assert_array_equal(episode_return[step], total)
-        total[t.done[step]] = 0
+        total, length = total + t.reward[step], length + 1
+        np.testing.assert_array_equal(episodes.returns[step], total)
+        np.testing.assert_array_equal(episodes.lengths[step], np.where(t.done[step], length, 0))
+        total[t.done[step]] = length[t.done[step]] = 0
     np.testing.assert_array_equal(actor.episode_return, total)
+    np.testing.assert_array_equal(actor.episode_length, length)
 
 
 def test_a_rollout_continues_the_previous_one():

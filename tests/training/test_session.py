@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers.training import TRAINER, equal
 
+from jaxdqn.evaluation import Evaluation
 from jaxdqn.training import session
 
 pytestmark = pytest.mark.usefixtures("allow_key_reuse")
@@ -20,7 +21,11 @@ def advance(evaluate, num_iterations):
 
 
 def noise(key, params):
-    return jax.random.normal(key, (3,))
+    return evaluation_of(jax.random.normal(key, (3,)))
+
+
+def evaluation_of(returns):
+    return Evaluation(returns, jnp.full(returns.shape, 5, jnp.int32))
 
 
 def test_the_number_of_evaluations_does_not_affect_training():
@@ -46,7 +51,7 @@ def test_the_best_parameters_are_kept_and_the_latest_of_equal_ones():
     current = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
     params, best = {}, {}
     for steps, value in returns.items():
-        step = advance(lambda key, params, value=value: jnp.full(2, value), 5)
+        step = advance(lambda key, params, value=value: evaluation_of(jnp.full(2, value)), 5)
         current, report = step(current)
         assert float(report.eval_return) == value
         params[steps], best[steps] = current.state.learner.params, current.best_params
@@ -61,7 +66,7 @@ def test_non_finite_parameters_are_never_the_best():
     diverged = jax.tree.map(lambda x: x * jnp.nan, start.state.learner.params)
     learner = start.state.learner._replace(params=diverged)
     start = start._replace(state=start.state._replace(learner=learner))
-    step = advance(lambda key, params: jnp.full(2, 9.0), 5)
+    step = advance(lambda key, params: evaluation_of(jnp.full(2, 9.0)), 5)
     after, report = step(start)
     assert not bool(report.finite) and float(after.best_return) == -np.inf
     assert equal(after.best_params, start.best_params)

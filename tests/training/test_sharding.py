@@ -17,7 +17,7 @@ from jaxdqn.transition import Transition
 
 pytestmark = pytest.mark.usefixtures("allow_key_reuse")
 
-AGENT = agents.dqn(networks.MLP(2, features=(8,)))
+AGENT = agents.dqn(networks.QNetwork(networks.mlp((8,)), 2))
 CLIPPED_ADAM = optax.chain(optax.clip_by_global_norm(0.1), optax.adam(0.02))
 CONFIG = Config(
     num_envs=8,
@@ -85,7 +85,16 @@ def make_trainer(data_shards):
     memory = replay.uniform(config.buffer_size, config.batch_size)
     optimizer = optax.chain(sharding.mean_gradients(), CLIPPED_ADAM)
     trainer = training.dqn(
-        config, chain(config.num_envs, time_limit=3), AGENT, memory, optimizer, lambda steps: 0.5
+        chain(config.num_envs, time_limit=3),
+        AGENT,
+        memory,
+        optimizer,
+        lambda steps: 0.5,
+        num_steps=config.num_steps,
+        num_updates=config.num_updates,
+        learning_starts=config.learning_starts,
+        gamma=config.gamma,
+        target_period=config.target_period,
     )
     return sharding.combine(trainer, data_shards)
 
@@ -127,7 +136,7 @@ def test_metrics_cover_all_shards(two_agents_on_four_devices):
         contents = replay.contents(jax.tree.map(lambda x, k=k: x[k], state.buffer))
         # 4 environments per shard: 10 rows of random steps, then two per iteration.
         ended += np.sum(np.asarray(contents.done)[10:30])
-    assert np.sum(metrics.num_episodes[0]) == ended > 0
+    assert np.sum(metrics.episodes.lengths[0] > 0) == ended > 0
 
 
 def test_data_shards_must_divide_the_config():

@@ -64,7 +64,7 @@ def test_the_draw_determines_the_fraction_of_random_actions(draw, epsilon, proba
 
 def test_a_perfect_policy_fails_under_the_normal_draw():
     """The returns of a perfect network fluctuate under the student's exploration, without any learning."""
-    env = envs.from_gymnax(student.ENV, 1_000)
+    env = envs.vectorize(envs.gymnax("CartPole-v1"), 1_000)
 
     def returns(draw):
         policy = episodes.random_if(

@@ -48,7 +48,7 @@ def test_discounted_returns_by_hand():
 
 
 def test_a_balanced_pole_earns_the_geometric_sum():
-    env = envs.from_gymnax("CartPole-v1", 4, max_steps_in_episode=10_000)
+    env = envs.vectorize(envs.time_limit(envs.gymnax("CartPole-v1"), 10_000), 4)
     env_state, obs = env.reset(jax.random.key(0))
     policy = policies.greedy(probes.balance)
     find = jax.jit(
