@@ -14,7 +14,7 @@ from jaxdqn.transition import Transition
 
 
 class QuantileNetwork(Protocol):
-    """A network that returns the quantiles `[..., A, K]` of the return at given levels `[..., K]`."""
+    """A network that returns the quantiles `[..., A, K]` of the return at given levels, `[..., K]` or `[K]` for all."""
 
     def init(self, key: jax.Array, obs: jax.Array, levels: jax.Array, /) -> Any: ...
     def apply(self, params: Any, obs: jax.Array, levels: jax.Array, /) -> Any: ...
@@ -45,13 +45,10 @@ def iqn(
     midpoints = (jnp.arange(num_acting_levels) + 0.5) / num_acting_levels
 
     def init(key: jax.Array, obs: jax.Array) -> Params:
-        return network.init(
-            key, obs, jnp.broadcast_to(midpoints, (*obs.shape[:-1], len(midpoints)))
-        )
+        return network.init(key, obs, midpoints)
 
     def q_values(params: Params, obs: jax.Array) -> jax.Array:
-        levels = jnp.broadcast_to(midpoints, (*obs.shape[:-1], len(midpoints)))
-        return jnp.mean(network.apply(params, obs, levels), axis=-1)
+        return jnp.mean(network.apply(params, obs, midpoints), axis=-1)
 
     def loss(
         key: jax.Array, params: Params, target_params: Params, batch: Transition

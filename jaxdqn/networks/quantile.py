@@ -8,7 +8,7 @@ from jaxdqn.networks.torso import MakeTorso
 
 
 class ImplicitQuantile(nn.Module):
-    """Quantiles `[..., A, K]` at the levels `[..., K]`, Dabney et al. (2018), arXiv:1806.06923, eq. 4.
+    """Quantiles `[..., A, K]` at the levels `[..., K]` or `[K]`, Dabney et al. (2018), arXiv:1806.06923, eq. 4.
 
     The output of the torso times `ReLU(dense(cos(π i τ)))`, `i = 0 ... num_cosines - 1`,
     followed by a linear layer.
@@ -21,6 +21,7 @@ class ImplicitQuantile(nn.Module):
     @nn.compact
     def __call__(self, obs: jax.Array, levels: jax.Array) -> jax.Array:
         x = self.torso()(obs)
+        levels = jnp.broadcast_to(levels, (*x.shape[:-1], levels.shape[-1]))
         # [..., K, num_cosines]; leading axes are explicit because rank promotion may be an error.
         frequencies = jnp.pi * jnp.arange(self.num_cosines, dtype=jnp.float32)
         cosines = jnp.cos(levels[..., None] * frequencies.reshape(*(1,) * levels.ndim, -1))

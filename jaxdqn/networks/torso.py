@@ -45,7 +45,8 @@ def conv(
 ) -> MakeTorso:
     """Convolutions of 3 x 3 without padding on observations `[H, W, C]`, then hidden layers.
 
-    `obs_scale` is a number or one for each channel. The defaults are the network of MinAtar, Young & Tian (2019), arXiv:1903.03176.
+    `obs_scale` is a number or one for each channel. The defaults are the network of MinAtar,
+    Young & Tian (2019), arXiv:1903.03176.
     """
     return partial(ConvTorso, channels, features, activation, obs_scale)
 

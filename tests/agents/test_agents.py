@@ -135,7 +135,9 @@ class LevelTable:
         return TABLE
 
     def apply(self, params, obs, levels):
-        return (obs @ params)[..., None] * levels[..., None, :] * 2.0
+        q = obs @ params
+        levels = jnp.broadcast_to(levels, (*q.shape[:-1], levels.shape[-1]))
+        return q[..., None] * levels[..., None, :] * 2.0
 
 
 STATES = jnp.eye(2)

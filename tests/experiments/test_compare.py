@@ -56,5 +56,5 @@ def test_the_counts_in_a_line_of_the_table():
     ]
     line = compare.summary("dqn", rows, {"dqn": 1.0}, solved_at=475.0)
     assert line["≥ 475"] == "2 of 4 (15–85 %)"
-    assert line["final: median (minimum to maximum)"] == "475 (399 to 500)"
+    assert line["final: median (minimum to maximum)"] == "474.9 (399 to 500)"
     assert "≥ 475" not in compare.summary("dqn", rows, {"dqn": 1.0}, solved_at=None)

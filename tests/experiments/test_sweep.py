@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from helpers import runner
 from experiments import sweep
 from experiments.sweeps import grid
 from experiments.sweeps.ranking import ranking
-from jaxdqn.runs import cli, logs, loop, processes
+from jaxdqn import recipes
+from jaxdqn.runs import cli, logs, processes
 from jaxdqn.runs.errors import DAMAGED, RunError
 
 SHORT = (
@@ -133,7 +135,7 @@ def test_no_two_agents_share_a_seed_unless_paired():
     # Two groups by batch size, each of 2 configurations and 3 seeds, with at most 4 agents in parallel.
     parts = sweep.parts_of(sweep.Args(seeds=3, max_parallel=4), configurations)
     assert [len(part.seeds) for part in parts] == [4, 2, 4, 2]
-    assert [part.integers["batch_size"] for part in parts] == [16, 16, 32, 32]
+    assert [part.static["batch_size"] for part in parts] == [16, 16, 32, 32]
 
 
 def test_the_ranking_is_by_solve_rate_and_counts_diverged_agents():
@@ -143,7 +145,7 @@ def test_the_ranking_is_by_solve_rate_and_counts_diverged_agents():
         for gamma, values in returns.items()
         for k, value in enumerate(values)
     ]
-    lines = ranking(rows, ["gamma"])
+    lines = ranking(rows, ["gamma"], 475.0)
     assert [line["gamma"] for line in lines] == ["0.99", "0.9", "0.8"]
     assert [line["≥ 475"].split(" (")[0] for line in lines] == ["2 of 2", "1 of 2", "0 of 2"]
     assert [line["diverged"] for line in lines] == [0, 1, 0]
@@ -153,7 +155,7 @@ def test_the_labels_of_configurations_are_distinct():
     values = {"buffer_size": [123456, 123464], "learning_rate": [0.00123456, 0.00123457]}
     for name, pair in values.items():
         rows = [{name: x, "seed": 0, "final_return": 9.0, "diverged": ""} for x in pair]
-        assert len({line[name] for line in ranking(rows, [name])}) == 2
+        assert len({line[name] for line in ranking(rows, [name], None)}) == 2
 
 
 @pytest.mark.parametrize("others_finished", [True, False])
@@ -166,10 +168,10 @@ def test_a_part_is_trained_until_every_process_has_its_result(
     (tmp_path / "metrics.jsonl").write_text(json.dumps(row))
     trained = []
     monkeypatch.setattr(processes, "gather", lambda here: np.append(here, others_finished))
-    monkeypatch.setattr(loop, "train", lambda *inputs, **options: trained.append(inputs))
     training = object.__new__(sweep.Training)
+    training.training = SimpleNamespace(run=lambda *inputs, **options: trained.append(inputs))
+    training.recipe = recipes.find("CartPole-v1")
     training.part = sweep.Part({}, [3], [{"gamma": 0.9}])
-    training.make_trainer = training.evaluate = training.plan = training.layout = None
     (line,) = training.run(tmp_path, quiet=True)
     assert len(trained) == (not others_finished) and line["final_return"] == 9.0
 

@@ -38,7 +38,10 @@ NOT_READ = "--config.{} ({}) must not be given: {} on {} does not use it."
 INVALID = [
     (["--agnet", "dqn"], "Unrecognized options: --agnet"),
     (["--agent", "sarsa"], "invalid choice 'sarsa' for argument '--agent'"),
-    (["--steps", "many"], "Error parsing --steps: invalid literal for int() with base 10: 'many'"),
+    (
+        ["--steps", "many"],
+        "Error parsing --steps: no type matching {None}|INT could be instantiated",
+    ),
     (["--steps", -5], "--steps (-5) must be at least 1."),
     (
         ["--steps", 1_007],

@@ -72,6 +72,7 @@ def test_arrays_are_numbered_in_the_order_of_their_layers(tmp_path, env, name):
     "params", [jnp.arange(3.0), {"w": jnp.ones((2, 3), jnp.bfloat16), "empty": jnp.zeros((0, 2))}]
 )
 def test_parameters_of_any_structure_are_restored(tmp_path, params):
+    params = stack(params)
     save(tmp_path / "policy" / "final.npz", params)
     loaded = load(tmp_path / "policy" / "final.npz", jax.tree.map(jnp.zeros_like, params))
     assert equal(loaded, params)

@@ -10,6 +10,7 @@ import pytest
 from helpers import runner
 
 from experiments.results import run, variants
+from jaxdqn import envs
 from jaxdqn.config import Config, ConfigError
 
 NUM_ENVS = 64
@@ -21,7 +22,7 @@ def keys():
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_a_pole_of_another_length_moves_as_in_gymnasium(scale):
-    env = variants.pole(scale, NUM_ENVS)
+    env = envs.vectorize(variants.pole(scale), NUM_ENVS)
     reset_key, action_key, step_key = keys()
     state, obs = env.reset(reset_key)
     other = gymnasium.make("CartPole-v1").unwrapped
@@ -37,8 +38,9 @@ def test_a_pole_of_another_length_moves_as_in_gymnasium(scale):
 
 
 def test_a_wider_start_fills_its_bounds_and_is_the_state_of_the_environment():
-    env = variants.start(0.2, NUM_ENVS)
-    state, obs = env.reset(jax.random.key(0))
+    env = envs.vectorize(variants.start(0.2), NUM_ENVS)
+    episode, obs = env.reset(jax.random.key(0))
+    state = episode.state.state
     assert np.all(np.abs(obs) <= 0.2) and np.all(np.abs(obs).max(axis=0) > 0.17)
     coordinates = state.x, state.x_dot, state.theta, state.theta_dot
     np.testing.assert_array_equal(np.stack(coordinates, axis=-1), obs)
@@ -47,7 +49,7 @@ def test_a_wider_start_fills_its_bounds_and_is_the_state_of_the_environment():
 def test_sticky_actions_repeat_the_previous_action_with_their_probability():
     def play(probability, num_steps=200):
         """Whether each cart was pushed to the right, `[num_steps, N]`, for random actions."""
-        env = variants.sticky(probability, NUM_ENVS)
+        env = envs.vectorize(envs.sticky_actions(variants.cartpole(), probability), NUM_ENVS)
         reset_key, action_key, step_key = keys()
         state, obs = env.reset(reset_key)
         asked = jax.random.bernoulli(action_key, 0.5, (num_steps, NUM_ENVS)).astype(jnp.int32)

@@ -10,8 +10,10 @@ from jaxdqn.config import ConfigError
 
 NAMES = (
     "adam_epsilon, batch_size, buffer_size, epsilon_end, epsilon_start, exploration_fraction, gamma, "
-    "learning_rate, learning_starts, max_grad_norm, n_step, num_envs, num_steps, num_updates, "
-    "target_period, tau."
+    "kappa, learning_rate, learning_starts, max_grad_norm, munchausen_alpha, n_step, noise_scale, "
+    "num_atoms, num_envs, num_epochs, num_levels, num_minibatches, num_quantiles, num_steps, "
+    "num_updates, priority_alpha, priority_beta, sigma, target_period, tau, td_lambda, temperature, "
+    "v_max, v_min."
 )
 SWEEP_FORM = "must be NAME=NUMBER,NUMBER or NAME=LOW:HIGH:COUNT or NAME=LOW:HIGH:log:COUNT."
 DRAW_FORM = "must be NAME=LOW:HIGH or NAME=LOW:HIGH:log."
@@ -127,7 +129,11 @@ def test_a_group_shares_its_integers():
         ("gamma=0.9:1:lin:3", SWEEP_FORM),
         ("lr=1:2:3", f"must name a hyperparameter: {NAMES}"),
         ("=1", f"must name a hyperparameter: {NAMES}"),
-        ("gama=1", f"must name a hyperparameter: gamma, {NAMES.replace(' gamma,', '')}"),
+        (
+            "gama=1",
+            "must name a hyperparameter: gamma, sigma, "
+            + NAMES.replace(" gamma,", "").replace(" sigma,", ""),
+        ),
         ("gamma=", "must hold finite numbers, not ''."),
         ("gamma=0.9,,1", "must hold finite numbers, not ''."),
         ("gamma=0.9,high", "must hold finite numbers, not 'high'."),

@@ -39,7 +39,9 @@ def test_discounted_returns_by_hand():
     # From position 3 of 5 it takes two steps to the right to earn 1: 0.5¹; to the left nothing.
     env = chain(num_envs=3, length=5, time_limit=100)
     position = jnp.array([3, 4, 0])
-    states = probes.States((position, jnp.zeros(3, jnp.int32)), jax.nn.one_hot(position, 5))
+    states = probes.States(
+        envs.Episode(position, jnp.zeros(3, jnp.int32)), jax.nn.one_hot(position, 5)
+    )
     found = probes.discounted_returns(jax.random.key(0), None, states, env, always(1), 0.5, 50)
     np.testing.assert_array_equal(found, [0.5, 1.0, 0.5**4])
     # Three steps do not reach the end from 0. After its end an episode earns nothing.
@@ -74,7 +76,9 @@ def test_fixed_states_lie_on_trajectories_and_can_be_continued():
 def test_a_measurement_by_hand():
     env = chain(num_envs=2, length=5, time_limit=100)
     position = jnp.array([3, 4])
-    states = probes.States((position, jnp.zeros(2, jnp.int32)), jax.nn.one_hot(position, 5))
+    states = probes.States(
+        envs.Episode(position, jnp.zeros(2, jnp.int32)), jax.nn.one_hot(position, 5)
+    )
 
     def q_values(params, obs):
         return obs @ params

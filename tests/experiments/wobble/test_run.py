@@ -20,7 +20,8 @@ from jaxdqn.runs.errors import DAMAGED, RunError
 def test_the_normal_draw_changes_the_probability():
     recipe = parts.normal_draw(default(1_000))
     # ε falls from 1 to 0.05 within 0.45 of the steps: Φ(1) = 0.841, Φ(0.05) = 0.520.
-    found = [float(recipe.epsilon(jnp.float32(steps))) for steps in (0, 450, 1_000)]
+    epsilon = recipe.algorithm.epsilon(recipe.config, recipe.steps)
+    found = [float(epsilon(jnp.float32(steps))) for steps in (0, 450, 1_000)]
     np.testing.assert_allclose(found, [0.8413, 0.5199, 0.5199], atol=1e-4)
 
 

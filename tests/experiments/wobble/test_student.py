@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.envs import chain
+from helpers.envs import chain, chain_env
 
 from experiments.wobble import episodes, probes, student
-from jaxdqn import evaluation
+from jaxdqn import envs, evaluation
 from jaxdqn.transition import Transition
 
 
@@ -63,14 +63,15 @@ def test_matrices_start_as_in_keras():
 def test_a_time_limit_terminates_only_with_limit_is_failure():
     discounts = {}
     for name, env in {
-        "failure": student.limit_is_failure(chain(1, time_limit=6)),
+        "failure": envs.vectorize(student.limit_is_failure(chain_env(), 6), 1),
         "limit": chain(1, time_limit=6),
     }.items():
         # Always left: only the time limit ends the episode.
         (state, _), timestep = env.reset(jax.random.key(0)), None
         for key in jax.random.split(jax.random.key(1), 6):
+            assert timestep is None or not (timestep.terminated | timestep.truncated)[0]
             state, timestep = env.step(key, state, jnp.array([0]))
-        assert timestep.truncated[0]
+        assert (timestep.terminated | timestep.truncated)[0]
         discounts[name] = float(0.9 * (1 - timestep.terminated[0]))
     assert discounts == {"failure": 0.0, "limit": pytest.approx(0.9)}
 
@@ -84,7 +85,7 @@ def test_the_versions_differ_in_time_limit_and_learning_start(version, limit):
         return jnp.argmax(probes.balance(params, obs), axis=-1)
 
     play = jax.jit(lambda key: evaluation.evaluate(key, None, config.env, balance))
-    assert play(jax.random.key(0)) == limit
+    assert play(jax.random.key(0)).returns == limit
 
 
 @pytest.mark.slow
