@@ -1,5 +1,6 @@
 """The code blocks of the READMEs run by themselves, the pages are consistent, and their links exist."""
 
+import json
 import re
 import subprocess
 import sys
@@ -35,9 +36,35 @@ def test_the_page_is_short_and_has_the_two_commands():
     assert 'pip install -e ".[test]" && pytest' in README
 
 
+PACKAGE = python_blocks((runner.ROOT / "jaxdqn" / "README.md").read_text())
+
+
 def test_the_package_page_imports_what_exists():
-    (block,) = python_blocks((runner.ROOT / "jaxdqn" / "README.md").read_text())
-    exec(block, {})
+    exec(PACKAGE[0], {})
+
+
+@pytest.mark.slow
+def test_the_own_environment_of_the_package_page_is_learned_from_its_file(tmp_path):
+    """The block as it stands, at most 25 lines, and the command below it."""
+    code = PACKAGE[1]
+    assert len(code.splitlines()) <= 30 and sum(map(bool, code.splitlines())) <= 25
+    (tmp_path / "corridor.py").write_text(code)
+    command = [sys.executable, "-m", "jaxdqn", "--env", "corridor:make", "--steps", "10000"]
+    command += ["--run-dir", "run"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    # From a random cell the exit is 1 to 8 steps away.
+    assert result["final_return"][0] > 1 - 0.01 * 7
+    assert (tmp_path / "run" / "policy.png").exists()
+
+
+@pytest.mark.slow
+def test_the_own_network_of_the_package_page_learns(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PACKAGE[2]], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    # A random policy has a mean return of 22.
+    assert float(done.stdout) > 50
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(runner.ROOT)))

@@ -22,8 +22,7 @@ def default(steps: int, **hyperparameters: float) -> Recipe:
 
 def with_agent(recipe: Recipe, agent: Agent) -> Recipe:
     """`recipe` with another agent, which does not depend on its hyperparameters."""
-    algorithm = recipe.algorithm._replace(agent=lambda torso, num_actions, config: agent)
-    return dataclasses.replace(recipe, algorithm=algorithm)
+    return recipe.with_agent(lambda torso, num_actions, config: agent)
 
 
 def with_epsilon(recipe: Recipe, change: Any) -> Recipe:

@@ -26,13 +26,15 @@ class Canvas:
     def line(self, start: Any, end: Any, width: float, color: Color) -> None:
         """A line with round ends and `width` in metres."""
         start, along = jnp.asarray(start), jnp.asarray(end) - jnp.asarray(start)
-        t = ((self.points - start) @ along) / jnp.maximum(along @ along, 1e-9)
-        nearest = start + jnp.clip(t, 0.0, 1.0)[..., None] * along
-        self._fill(jnp.linalg.norm(self.points - nearest, axis=-1) - width / 2, color)
+        offset = self.points - start[None, None]
+        t = offset @ along / jnp.maximum(along @ along, 1e-9)
+        nearest = jnp.clip(t, 0.0, 1.0)[..., None] * along[None, None]
+        self._fill(jnp.linalg.norm(offset - nearest, axis=-1) - width / 2, color)
 
     def rectangle(self, centre: Any, width: float, height: float, color: Color) -> None:
         """A rectangle with sides in metres, parallel to the axes."""
-        excess = jnp.abs(self.points - jnp.asarray(centre)) - jnp.array([width, height]) / 2
+        half = jnp.array([[[width, height]]]) / 2
+        excess = jnp.abs(self.points - jnp.asarray(centre)[None, None]) - half
         self._fill(jnp.max(excess, axis=-1), color)
 
     def graph(self, height: Any, left: float, right: float, width: float, color: Color) -> None:
@@ -49,7 +51,7 @@ class Canvas:
     def _fill(self, distance: jax.Array, color: Color) -> None:
         # A pixel that the edge crosses is covered in part.
         cover = jnp.clip(0.5 - distance * self.metre, 0.0, 1.0)[..., None]
-        self.image = self.image + cover * (jnp.array(color, jnp.float32) - self.image)
+        self.image = self.image + cover * (jnp.array([[color]], jnp.float32) - self.image)
 
 
 def cart_pole(state: Any) -> jax.Array:

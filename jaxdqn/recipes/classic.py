@@ -1,5 +1,8 @@
 """Hyperparameters of classic control and of other small environments with vector observations."""
 
+from typing import Any
+
+from jaxdqn.recipes.algorithms import AgentName
 from jaxdqn.recipes.tuned import Tuned
 
 CARTPOLE = "CartPole-v1"
@@ -8,10 +11,9 @@ SOLVED = 475.0
 # An episode ends at position 2.4 m or angle 0.21 rad; velocities stay below about 2 m/s and 2 rad/s.
 OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
 
-VECTOR = Tuned(
-    {"gamma": 0.99, "learning_rate": 1e-3, "target_period": 8, "exploration_fraction": 0.5},
-    {"pqn": {"num_steps": 32}},
-)
+GENERAL = {"gamma": 0.99, "learning_rate": 1e-3, "exploration_fraction": 0.5}
+PQN: dict[AgentName, dict[str, Any]] = {"pqn": {"num_steps": 32}}
+VECTOR = Tuned(GENERAL, PQN)
 """Environments without an entry, whose observations are not images."""
 
 TUNED = {
@@ -19,11 +21,16 @@ TUNED = {
         # The other hyperparameters are the defaults of `Config`. With the discount 0.996, a reward of 1
         # per step is worth at most 250; larger returns are clipped.
         {"v_min": 0.0, "v_max": 250.0},
-        {"pqn": {"num_steps": 32}},
+        PQN,
         obs_scale=OBS_SCALE,
         steps=50_000,
         eval_interval=1_000,
         solved_at=SOLVED,
     ),
+    "Acrobot-v1": Tuned(GENERAL, PQN, solved_at=-100.0),
+    "MountainCar-v0": Tuned(
+        GENERAL | {"num_envs": 32, "learning_rate": 2e-3}, PQN, solved_at=-110.0
+    ),
+    "FrozenLake-misc": Tuned(GENERAL, PQN, solved_at=0.7),
 }
-"""By the name of the environment."""
+"""By the name of the environment; `solved_at` by Gymnasium's registry."""

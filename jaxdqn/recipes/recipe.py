@@ -1,7 +1,7 @@
 """Recipes: an environment, an agent, and the hyperparameters with which they go together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import jax
@@ -53,6 +53,10 @@ class Recipe:
     """`(config, num_updates) -> schedule`."""
     optimizer: Callable[[Config, optax.ScalarOrSchedule], optax.GradientTransformation] = adam
     """`(config, learning_rate) -> optimizer`, without gradient clipping."""
+
+    def with_agent(self, make_agent: Callable[[MakeTorso, int, Config], Agent]) -> "Recipe":
+        """The recipe with `make_agent(torso, num_actions, config)` in place of its agent."""
+        return replace(self, algorithm=self.algorithm._replace(agent=make_agent))
 
     def check(self, config: Config, total_steps: int) -> None:
         """Raises `ConfigError` if hyperparameters that are read are invalid for `total_steps`."""

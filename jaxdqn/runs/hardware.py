@@ -23,6 +23,8 @@ class Hardware:
     """Devices per agent, each with its shard of environments, replay and batch; at least 1."""
     vmap_size: int | None = None
     """Agents that a device computes in one vmap; by default 1 on a CPU, all of them elsewhere."""
+    threads: int = 1
+    """Threads per device of a CPU; more pay for convolutional networks and few seeds, and change rounding."""
     compilation_cache: bool = True
     """Keep compiled programs in the cache directory of the user."""
     coordinator: str | None = None
@@ -41,13 +43,14 @@ def start(hardware: Hardware, *counts: int) -> None:
     Raises `ConfigError` for invalid values and unavailable devices, `RunError` if the coordinator
     cannot be reached. Prints a warning if an accelerator is not used.
     """
-    for name in ("devices", "data_shards", "vmap_size"):
+    for name in ("devices", "data_shards", "vmap_size", "threads"):
         if getattr(hardware, name) is not None:
             check_at_least(name, getattr(hardware, name), 1)
     cores = platform.cores()
     shards = [n // (hardware.num_processes or 1) or 1 for n in counts]
     useful = max(population.num_devices(n, cores, hardware.data_shards) for n in shards)
-    platform.configure(min(hardware.devices or useful, cores), hardware.compilation_cache)
+    devices = min(hardware.devices or useful, cores)
+    platform.configure(devices, hardware.compilation_cache, hardware.threads)
     processes.start(
         hardware.coordinator, hardware.num_processes, hardware.process_id, hardware.distributed
     )
@@ -78,6 +81,7 @@ def layout(hardware: Hardware, num_agents: int) -> Layout:
 def shards(hardware: Hardware) -> dict[str, int]:
     """The part of the hardware options on which checkpoints depend; a run cannot change it."""
     fixed = {"data_shards": hardware.data_shards, "num_processes": processes.count()}
+    fixed["threads"] = hardware.threads
     if hardware.data_shards > 1:
         # The order of the shards in a checkpoint is that of the devices.
         fixed["devices"] = hardware.devices or jax.local_device_count()

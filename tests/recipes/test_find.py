@@ -1,0 +1,142 @@
+"""Recipes by name: network by the kind of observation, measured scales, and the hyperparameters that are read."""
+
+import dataclasses
+import sys
+
+import jax
+import numpy as np
+import pytest
+from helpers.envs import chain_env
+
+from experiments import cartpole
+from jaxdqn import envs, recipes, training
+from jaxdqn.config import Config, ConfigError
+from jaxdqn.recipes.find import Probe, measure, scale_of, value_range
+
+
+def layers(recipe):
+    """The shapes of the kernels of the network."""
+    obs, agent = recipe.obs(1), recipe.agent()
+    params = jax.eval_shape(
+        lambda key: agent.init(key, np.zeros(obs.shape, obs.dtype)), jax.random.key(0)
+    )
+    return [x.shape for x in jax.tree.leaves(params) if len(x.shape) > 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("Acrobot-v1", [(6, 64), (64, 64), (64, 3)]),
+        ("Catch-bsuite", [(50, 64), (64, 64), (64, 3)]),
+        ("FrozenLake-misc", [(16, 64), (64, 64), (64, 4)]),
+        ("Breakout-MinAtar", [(3, 3, 4, 16), (1024, 128), (128, 3)]),
+    ],
+)
+def test_the_network_fits_the_kind_of_observation(name, shapes):
+    assert sorted(layers(recipes.find(name))) == sorted(shapes)
+
+
+def test_the_page_of_cartpole_is_the_recipe_of_the_package():
+    """So that the results of one are those of the other, for each agent."""
+    for agent in recipes.AGENTS:
+        page, package = cartpole.recipe(agent), recipes.find("CartPole-v1", agent)
+        used = package.hyperparameters(package.config)
+        assert {name: getattr(page.config, name) for name in used} == used
+        for name in ("obs_scale", "steps", "eval_interval", "solved_at"):
+            assert getattr(page, name) == getattr(package, name)
+        assert layers(page) == layers(package)
+
+
+def test_a_probe_measures_observations_and_rewards_of_random_actions():
+    env = chain_env()._replace(observe=lambda state: np.float32([2.0, -8.0, 0.0]) * (state > -1))
+    probe = measure(env)
+    np.testing.assert_array_equal(probe.obs, [2.0, 8.0, 0.0])
+    assert (probe.reward_min, probe.reward_max) == (0.0, 1.0)
+    assert scale_of(probe.obs, image=False) == (0.5, 0.12, 1.0)
+    assert scale_of(np.full((3, 4, 1), 255.0), image=True) == 0.0039
+
+
+@pytest.mark.parametrize(
+    ("rewards", "gamma", "limit", "expected"),
+    [
+        ((0.0, 1.0), 0.99, None, (0.0, 100.0)),
+        ((-1.0, 0.0), 0.99, 50, (-50.0, 0.0)),
+        ((-2.0, 3.0), 0.9, 500, (-20.0, 30.0)),
+        ((0.0, 0.0), 0.99, None, (-1.0, 1.0)),
+        ((1.0, 1.0), 1.0, None, (0.0, 1_000.0)),
+    ],
+)
+def test_the_range_of_values_by_hand(rewards, gamma, limit, expected):
+    found = value_range(Probe(np.zeros(1), *rewards), gamma, limit)
+    assert (found["v_min"], found["v_max"]) == expected
+
+
+def test_only_what_an_agent_reads_is_recorded():
+    pqn, c51 = (recipes.find("CartPole-v1", name) for name in ("pqn", "c51"))
+    read = pqn.hyperparameters(pqn.config)
+    assert "td_lambda" in read and not {"buffer_size", "n_step", "v_max", "channels"} & read.keys()
+    assert {"v_min", "v_max", "num_atoms", "n_step"} <= c51.hyperparameters(c51.config).keys()
+    assert "channels" in recipes.find("Breakout-MinAtar").algorithm.fields
+
+
+@pytest.mark.parametrize("agent", recipes.AGENTS)
+def test_a_hyperparameter_that_is_not_read_has_no_effect(agent):
+    """And is not recorded: the traced computation is the same."""
+    recipe = recipes.find("CartPole-v1", agent)
+    config = dataclasses.replace(recipe.config, num_envs=2, buffer_size=40, learning_starts=20)
+    unread = {f.name for f in dataclasses.fields(Config)} - recipe.algorithm.fields
+    other = {
+        name: tuple(x + 1 for x in value) if isinstance(value, tuple) else value + 1
+        for name in unread
+        for value in [getattr(config, name)]
+    }
+
+    def program(config):
+        trainer = recipe.trainer(config, 1_000)
+        return str(jax.make_jaxpr(lambda key: trainer.step(trainer.init(key)))(jax.random.key(0)))
+
+    def without_addresses(text):
+        return [word for word in text.split() if "0x" not in word]
+
+    with jax.debug_key_reuse(False):
+        found = [program(c) for c in (config, dataclasses.replace(config, **other))]
+    assert without_addresses(found[0]) == without_addresses(found[1])
+
+
+def test_config_of_64_environments_works():
+    """Multiples of the number of environments are rounded up."""
+    recipe = recipes.find("CartPole-v1")
+    trainer = recipe.trainer(Config(num_envs=64))
+    assert trainer.learning_starts == 1_024
+    with jax.debug_key_reuse(False):
+        state = jax.jit(trainer.init)(jax.random.key(0))
+        state, metrics = jax.jit(lambda state: training.run(trainer, state, 2))(state)
+    assert int(metrics.env_steps[-1]) == 1_024 + 2 * 64
+
+
+def test_an_unknown_agent_and_a_single_integer_raise_config_errors(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"agent \(sarsa\) must be one of dqn, double"):
+        recipes.find("CartPole-v1", "sarsa")
+    code = "from helpers.envs import chain_env\ndef make():\n    return chain_env()._replace(observe=lambda s: s)"
+    (tmp_path / "integer_env.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ConfigError, match=r"must not observe a single integer.*envs\.one_hot"):
+        recipes.find("integer_env:make")
+
+
+@pytest.mark.parametrize("num_envs", [8, 64])
+def test_the_replay_keeps_the_dtype_of_the_environment(num_envs):
+    """100,000 transitions of Breakout in at most 90 MB."""
+    recipe = recipes.find("Breakout-MinAtar")
+    config = dataclasses.replace(recipe.config, num_envs=num_envs)
+    state = jax.eval_shape(recipe.trainer(config).init, jax.random.key(0))
+    assert state.buffer.like.obs.dtype == bool
+    assert 100_000 <= state.buffer.words.shape[0] * num_envs < 100_000 + num_envs
+    assert sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state.buffer.words)) <= 90e6
+
+
+def test_recipes_pass_the_environment_on():
+    assert recipes.find("MountainCar-v0").env.time_limit == 200
+    assert recipes.find("Catch-bsuite").obs(3) == jax.ShapeDtypeStruct((3, 10, 5), bool)
+    assert envs.check(recipes.find("FourRooms-misc").env).dtype == np.int32
