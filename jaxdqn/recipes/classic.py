@@ -27,9 +27,15 @@ TUNED = {
         eval_interval=1_000,
         solved_at=SOLVED,
     ),
-    "Acrobot-v1": Tuned(GENERAL, PQN, solved_at=-100.0),
+    "Acrobot-v1": Tuned(GENERAL | {"learning_rate": 5e-4}, PQN, solved_at=-100.0),
     "MountainCar-v0": Tuned(
-        GENERAL | {"num_envs": 32, "learning_rate": 2e-3}, PQN, solved_at=-110.0
+        # Random actions never reach the goal in an episode of 200 steps, so that much is explored.
+        GENERAL
+        | {"num_envs": 16, "num_updates": 4, "learning_starts": 10_000, "learning_rate": 1e-3},
+        PQN,
+        steps=200_000,
+        eval_interval=10_000,
+        solved_at=-110.0,
     ),
     "FrozenLake-misc": Tuned(GENERAL, PQN, solved_at=0.7),
 }
