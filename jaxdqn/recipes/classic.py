@@ -31,7 +31,7 @@ TUNED = {
     "MountainCar-v0": Tuned(
         # Random actions never reach the goal in an episode of 200 steps, so that much is explored.
         GENERAL
-        | {"num_envs": 16, "num_updates": 4, "learning_starts": 10_000, "learning_rate": 1e-3},
+        | {"num_envs": 16, "num_updates": 4, "learning_starts": 10_000, "learning_rate": 2e-3},
         PQN,
         steps=200_000,
         eval_interval=10_000,
