@@ -8,8 +8,9 @@ import jax
 class Transition(NamedTuple):
     """One step in one environment, or many under any leading axes `...`.
 
-    Targets read `discount` only, so that a time limit bootstraps. `done` marks the last step
-    of an episode for functions that fold over time.
+    A target multiplies the value of `next_obs` by `discount` and never reads `done`, so that an
+    episode that a time limit cuts still bootstraps. `done` tells n-step and λ-returns where an
+    episode ends. `Replay.sample` returns the same type for m steps as for one.
     """
 
     obs: jax.Array
@@ -19,8 +20,8 @@ class Transition(NamedTuple):
     reward: jax.Array
     """`[...]` float32; for n steps, their discounted sum."""
     discount: jax.Array
-    """`[...]` float32, `gamma * (1 - terminated)`: zero on termination, not on truncation."""
+    """`[...]` float32, `gamma * (1 - terminated)`: zero on termination, not on truncation; for m steps the product."""
     done: jax.Array
-    """`[...]` bool, `terminated | truncated`."""
+    """`[...]` bool, `terminated | truncated`; for m steps, of the last."""
     next_obs: jax.Array
-    """`[..., *obs]`, the successor, before any reset."""
+    """`[..., *obs]`, the successor, before any reset; for m steps, of the last."""

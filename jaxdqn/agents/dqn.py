@@ -16,10 +16,11 @@ def dqn(
     bootstrap: Callable[[jax.Array, jax.Array], jax.Array] = targets.max_q,
     error_loss: Callable[[jax.Array], jax.Array] = optax.l2_loss,
 ) -> Agent:
-    """Learns `q(s, a)` from `δ = r + γ bootstrap(q(s'; θ⁻), q(s'; θ)) - q(s, a; θ)`.
+    """Minimises `error_loss(δ)` with `δ = r + discount · bootstrap(q(s'; θ⁻), q(s'; θ)) - q(s, a; θ)`.
 
-    No gradient flows through the target. The loss is `error_loss(δ)`, by default `δ² / 2`;
-    `optax.huber_loss` clips its derivative to [-1, 1].
+    θ are the online parameters, θ⁻ those of the target network. `discount` is zero after
+    termination, and `γ^m` after m steps. No gradient flows through the target. The loss is by
+    default `δ² / 2`; `optax.huber_loss` clips its derivative to [-1, 1].
     """
 
     def loss(

@@ -90,14 +90,14 @@ class Result:
     best_return: list[float | None]
     """Highest mean return of all evaluations, biased upwards by this choice; `null` if none was finite."""
     diverged: list[int | None]
-    """Environment steps by the first chunk with a non-finite loss or parameter; `null` if there is none."""
+    """Environment steps at the end of the first chunk with a non-finite loss or parameter; `null` if there is none."""
     env_steps: int
     """Per agent."""
     updates: int
     """Per agent."""
     seconds: dict[str, float]
-    """Of this process: `import` until `train` was called, `compile`, and `run` including
-    evaluations; `save` is the part of `run` spent waiting for checkpoints."""
+    """Seconds spent by this process: `import` from its start to the call of `train`, `compile`, `run`
+    including evaluations, and `save`, the part of `run` spent waiting for checkpoints."""
 
 
 class Policies(NamedTuple):
@@ -124,15 +124,16 @@ def train(
 
     With `resume`, continues from the newest usable checkpoint, bit-identical to a run that
     was never stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
-    arrived, after saving it; `RunError` after a chunk in which the last agent diverged,
-    without saving it, so that the checkpoint before it stays the newest.
+    arrived, after saving it; `RunError` when all agents have diverged. The chunk in which this
+    happens is not saved, so that the checkpoint before it stays the newest.
 
     `save_policies` is called with the parameters at the end, or when the run is stopped. Each
     function of `on_evaluation` is called with the row of `metrics.jsonl` after each evaluation; one
     that raises is not called again, with a warning.
 
-    If several processes share the run, each trains and saves its own shard of the agents,
-    for which `layout` is. They exchange their reports after each chunk, and all log the same rows.
+    If several processes share the run, each trains and saves its own shard of the agents;
+    `layout` is that of the shard. They exchange their reports after each chunk, and all log the
+    same rows.
     """
     seconds = {"import": time.time() - psutil.Process().create_time()}
     started = time.perf_counter()
@@ -161,14 +162,15 @@ def train(
                 chunk += 1
                 sessions, report = programs[plan.length(chunk)](sessions, values)
                 report = processes.gather(report)
-                _call(hooks, log.write(chunk, report))
+                _call(hooks, log.write(chunk, report))  # Appends to `rows`.
                 _require_one_finite(report, plan)
                 # Read once per chunk: the chunk that stops must be the one that is saved.
                 signal_number = int(max(processes.gather(np.array([stop.signal_number]))))
                 stopping = signal_number != 0
                 if plan.is_checkpoint(chunk) or stopping:
                     asked = time.perf_counter()
-                    # The end must be saved, and of several processes by all or none.
+                    # `save` does nothing while another save is pending. The last checkpoint must be
+                    # saved, and several processes must save the same chunks.
                     if stopping or chunk == plan.num_chunks or processes.count() > 1:
                         checkpoints.wait()
                     checkpoints.save(chunk, sessions, rows)
@@ -219,7 +221,7 @@ def restore(
 ) -> tuple[int, Session, list[logs.Row]]:
     """Chunk, sessions and rows of the newest checkpoint that every process can use, or the initial ones."""
     most = None
-    while True:
+    while True:  # Lowers the limit until all processes find the same chunk.
         available = checkpoints.chunks(most)
         found = checkpoints.restore(sessions, most) if available else (0, sessions, [])
         chunks = processes.gather(np.array([found[0]]))

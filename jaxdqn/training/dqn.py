@@ -47,7 +47,8 @@ def dqn(
     """Deep Q-learning: each iteration takes T = `num_steps` steps in N environments, then U = `num_updates` updates.
 
     Mnih et al. (2015), doi:10.1038/nature14236. `epsilon` maps environment steps taken to the
-    probability of a random action; the other arguments are fields of `Config`. `learning_starts` is
+    probability of a random action. The other arguments have the meaning of the fields of the same
+    name in `Config`, but not their defaults, which are tuned for CartPole. `learning_starts` is
     rounded up to a multiple of N. Raises `ConfigError` for invalid numbers, `ValueError` (from
     `init`) if agent and environment do not match.
     """
