@@ -27,7 +27,13 @@ TUNED = {
         eval_interval=1_000,
         solved_at=SOLVED,
     ),
-    "Acrobot-v1": Tuned(GENERAL | {"learning_rate": 5e-4}, PQN, solved_at=-100.0),
+    "Acrobot-v1": Tuned(
+        GENERAL | {"learning_rate": 5e-4},
+        PQN,
+        steps=200_000,
+        eval_interval=10_000,
+        solved_at=-100.0,
+    ),
     "MountainCar-v0": Tuned(
         # Random actions never reach the goal in an episode of 200 steps, so that much is explored.
         GENERAL

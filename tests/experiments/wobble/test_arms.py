@@ -7,6 +7,8 @@ import pytest
 
 from experiments.wobble import arms, probes, student
 from experiments.wobble.default import default
+from jaxdqn import envs
+from jaxdqn.config import fill
 from jaxdqn.training.learning import Learner
 from jaxdqn.transition import Transition
 
@@ -106,13 +108,17 @@ def of_default(made):
     hyperparameters = {
         name: value for name, value in vars(made.config).items() if name != "buffer_size"
     }
+    num_updates = (STEPS - made.config.learning_starts) // made.config.num_envs * 2
+    learning_rate = made.learning_rate(made.config, num_updates)
+    epsilon = made.algorithm.epsilon(made.config, STEPS)
     return {
-        "env": of_env(made.env),
-        "agent": of_agent(made.agent),
-        "optimizer": of_optimizer(made.optimizer(1e-3)),
-        "learning_rate": [round(float(made.learning_rate(x)), 9) for x in at],
-        "epsilon": [round(float(made.epsilon(x)), 6) for x in at],
-        "buffer_size": made.config.buffer_size,
+        "env": of_env(envs.vectorize(made.env, 1)),
+        "agent": of_agent(made.agent()),
+        "optimizer": of_optimizer(made.optimizer(made.config, 1e-3)),
+        "learning_rate": [round(float(learning_rate(x)), 9) for x in at],
+        "epsilon": [round(float(epsilon(x)), 6) for x in at],
+        # The buffer is limited to what the training fills.
+        "buffer_size": fill(made.config, STEPS).buffer_size,
         "hyperparameters": hyperparameters,
     }
 
