@@ -96,6 +96,11 @@ def main(
     for line in (*rounding(recipe.config, recipe), *training.lines, f"Run directory: {run_dir}"):
         say(line)
     result, found = training.run(run_dir, args.resume, quiet, on_evaluation)
+    values = recipe.hyperparameters(recipe.config) | {
+        "env": recipe.env_name,
+        "agent": recipe.agent_name,
+    }
+    logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
     pictures = export_policy(recipe, found.final, run_dir, args.seed)
     for seed, final, best in zip(
         result.seeds, result.final_return, result.best_return, strict=True

@@ -92,7 +92,7 @@ def diverged(rows: list[Row]) -> list[int | None]:
     return first
 
 
-def mean(values: list[float | None]) -> float:
+def mean(values: Sequence[float | None]) -> float:
     """Mean of the values that are not None; NaN if there is none."""
     present = [value for value in values if value is not None]
     return sum(present) / len(present) if present else math.nan
@@ -155,14 +155,6 @@ class Log:
             self._bar.update(new["env_steps"] - self._bar.n)
         return new
 
-    def hyperparameters(self, values: Mapping[str, Any], final_return: float) -> None:
-        """Writes the hyperparameters and the result for TensorBoard's tab "HParams"."""
-        plain = {
-            name: value if isinstance(value, int | float | str) else str(value)
-            for name, value in values.items()
-        }
-        self._board.add_hparams(plain, {"final_return": final_return}, name="hparams")
-
     def _write_episodes(self, report: Report) -> None:
         room = MAX_EPISODES - self._num_episodes
         lines = finished_episodes(report, self._seeds)
@@ -174,6 +166,13 @@ class Log:
                 f"warning: episodes.csv holds the first {MAX_EPISODES:,} episodes only.",
                 file=sys.stderr,
             )
+
+
+def write_hyperparameters(path: Path, values: Mapping[str, Any], final_return: float) -> None:
+    """Writes the hyperparameters and the result of the run at `path` for TensorBoard's tab "HParams"."""
+    plain = {k: x if isinstance(x, int | float | str) else str(x) for k, x in values.items()}
+    with SummaryWriter(str(path / "tensorboard")) as board:
+        board.add_hparams(plain, {"final_return": final_return}, name="hparams")
 
 
 def _continue_episodes(path: Path, count: int) -> TextIO:
