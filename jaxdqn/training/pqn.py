@@ -65,13 +65,13 @@ def pqn(
         obs, action, target = batch
 
         def mean_loss(params: Params) -> tuple[jax.Array, jax.Array]:
-            td_error = target - targets.select(agent.q_values(params, obs), action)
-            return jnp.mean(optax.l2_loss(td_error)), jnp.mean(jnp.abs(td_error))
+            q = targets.select(agent.q_values(params, obs), action)
+            return jnp.mean(optax.l2_loss(q, target)), q
 
-        (loss, td_error), grads = jax.value_and_grad(mean_loss, has_aux=True)(params)
+        (loss, q), grads = jax.value_and_grad(mean_loss, has_aux=True)(params)
         steps, opt_state = optimizer.update(grads, opt_state, params)
         updated = optax.apply_updates(params, steps), opt_state
-        return updated, (loss, td_error, optax.tree.norm(grads))
+        return updated, (loss, jnp.mean(jnp.abs(target - q)), optax.tree.norm(grads))
 
     def step(state: PQNState) -> tuple[PQNState, Metrics]:
         rollout_key, shuffle_key, run_key = jax.random.split(state.key, 3)
