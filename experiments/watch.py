@@ -17,7 +17,7 @@ import tyro
 from jaxdqn import policies
 from jaxdqn.config import check_at_least
 from jaxdqn.policies import Policy
-from jaxdqn.runs import cli, experiment, platform, policy_file, render
+from jaxdqn.runs import cli, platform, policy_file, render, saved
 
 try:
     import gymnasium
@@ -65,9 +65,9 @@ def main(args: Args) -> None:
     check_at_least("episodes", args.episodes, 1)
     check_at_least("seed", args.seed, 0)
     platform.configure()
-    recipe, seeds = experiment.load(args.run_dir)
+    recipe, seeds = saved.load_recipe(args.run_dir)
     file = {"final": policy_file.FINAL, "best": policy_file.BEST}[args.which]
-    params = experiment.load_policy(args.run_dir, recipe, seeds, args.policy_seed, file)
+    params = saved.load_policy(args.run_dir, recipe, seeds, args.policy_seed, file)
     policy = policies.greedy(recipe.agent().q_values)
 
     play_key, episode_key = jax.random.split(jax.random.key(args.seed))

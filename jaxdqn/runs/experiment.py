@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import tyro
 
-from jaxdqn import envs, policies, recipes
+from jaxdqn import envs, recipes
 from jaxdqn.config import Config, ConfigError, check_at_least, floats, round_up
-from jaxdqn.networks import Params
 from jaxdqn.recipes import AgentName, Recipe
-from jaxdqn.runs import cli, directory, export, hardware, logs, loop, policy_file, processes, render
-from jaxdqn.runs.errors import DAMAGED, DIVERGED, RunError
+from jaxdqn.runs import cli, directory, hardware, logs, loop, processes, saved
+from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
 from jaxdqn.training import session
 from jaxdqn.training.population import Hyperparameters, Layout, Population
@@ -87,10 +85,10 @@ def main(
     recipe, args = complete(make_recipe(), args)
     agents = population(recipe.config, recipe, range(args.seed, args.seed + args.seeds))
     training = prepare(recipe, args, agents)
-    run_dir, saved_config = processes.own_directory(args.run_dir), run_config(recipe, args)
-    processes.require_same(saved_config)
+    run_dir, used_config = processes.own_directory(args.run_dir), run_config(recipe, args)
+    processes.require_same(used_config)
     parent = Path("runs") / recipe.env_name.replace("/", "-").replace(":", "-")
-    run_dir = directory.create(run_dir, parent, saved_config, args.resume)
+    run_dir = directory.create(run_dir, parent, used_config, args.resume)
     quiet = args.quiet or processes.index() > 0
     say = (lambda line: None) if quiet else cli.say
     for line in (*rounding(recipe.config, recipe), *training.lines, f"Run directory: {run_dir}"):
@@ -101,7 +99,7 @@ def main(
         "agent": recipe.agent_name,
     }
     logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
-    pictures = export_policy(recipe, found.final, run_dir, args.seed)
+    pictures = saved.export_first(recipe, found.final, run_dir, args.seed)
     for seed, final, best in zip(
         result.seeds, result.final_return, result.best_return, strict=True
     ):
@@ -202,7 +200,7 @@ class Training:
         on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
     ) -> tuple[loop.Result, loop.Policies]:
         """Trains all agents into `run_dir` and saves their policies."""
-        save = functools.partial(save_policies, self.recipe, run_dir)
+        save = functools.partial(saved.save, self.recipe, run_dir)
         inputs = self.make_trainer, self.evaluate, self.plan, self.layout, run_dir
         return loop.train(*inputs, resume, quiet, save, on_evaluation)
 
@@ -233,55 +231,3 @@ def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds"
         agents, layout, lambda key, own: session.init(key, make_trainer(own)), option
     )
     return Training(recipe, make_trainer, recipe.evaluate(args.eval_episodes), plan, layout, lines)
-
-
-def save_policies(recipe: Recipe, run_dir: Path, found: loop.Policies) -> None:
-    """Writes the parameters of all seeds to `policy/`."""
-    q_values, obs = recipe.agent().q_values, recipe.obs(1)
-    for name, params in ((policy_file.FINAL, found.final), (policy_file.BEST, found.best)):
-        policy_file.save(run_dir / "policy" / name, params, q_values, obs)
-
-
-def export_policy(recipe: Recipe, final: Any, run_dir: Path, seed: int) -> list[Path]:
-    """Writes the final policy of the first seed as StableHLO and as a picture; returns the path of the picture."""
-    policy, first = policies.greedy(recipe.agent().q_values), jax.tree.map(lambda x: x[0], final)
-    export.stablehlo(run_dir / "policy" / "final.stablehlo", policy, first, recipe.obs(1))
-    key = jax.random.fold_in(jax.random.key(seed), 1)
-    return render.draw(run_dir, "policy", key, first, recipe.env, policy)
-
-
-def load(run_dir: Path) -> tuple[Recipe, list[int]]:
-    """The recipe and the seeds of the run at `run_dir`; raises `RunError` if its `config.json` is damaged."""
-    saved, path = directory.read_config(run_dir)["config"], run_dir / "config.json"
-    try:
-        recipe = recipes.find(saved["env"], saved["agent"])
-        numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["config"].items()}
-        config, scale = dataclasses.replace(recipe.config, **numbers), saved["obs_scale"]
-        scale = tuple(scale) if isinstance(scale, list) else scale
-        recipe = dataclasses.replace(recipe, config=config, obs_scale=scale)
-        seeds = list(range(saved["seed"], saved["seed"] + saved["seeds"]))
-        recipe.check(recipe.config, saved["steps"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        rule = f"must be that of a run of train.py or cartpole.py: {type(error).__name__}: {error}"
-        raise RunError(f"{path} {rule}.", DAMAGED) from None
-    return recipe, seeds
-
-
-def load_policy(
-    run_dir: Path, recipe: Recipe, seeds: list[int], seed: int | None, file: str
-) -> Params:
-    """The parameters of one seed, by default the first, from a file of `policy/`."""
-    seed = seeds[0] if seed is None else seed
-    if seed not in seeds:
-        raise ConfigError(
-            "policy_seed", seed, f"must be a seed of the run, {seeds[0]} to {seeds[-1]}."
-        )
-    agent, obs = recipe.agent(), recipe.obs(1)
-
-    def init(key: jax.Array) -> Params:
-        return agent.init(key, jax.numpy.zeros(obs.shape, obs.dtype))
-
-    one = jax.eval_shape(init, jax.random.key(0))
-    template = jax.tree.map(lambda x: jax.numpy.zeros((len(seeds), *x.shape), x.dtype), one)
-    params = policy_file.load(run_dir / "policy" / file, template, agent.q_values, obs)
-    return jax.tree.map(lambda x: x[seeds.index(seed)], params)

@@ -11,7 +11,7 @@ import pytest
 from jax import export
 
 from jaxdqn import envs, policies, recipes
-from jaxdqn.runs import experiment
+from jaxdqn.runs import experiment, saved
 from jaxdqn.runs.errors import Interrupted
 
 SMALL = {"num_envs": 8, "features": (16,)}
@@ -61,9 +61,9 @@ def check(recipe, folder):
     for name in ("metrics.jsonl", "episodes.csv", "policy/final.npz", "policy/best.npz"):
         assert (stopped / name).read_bytes() == (alone / name).read_bytes(), name
 
-    loaded, seeds = experiment.load(alone)
+    loaded, seeds = saved.load_recipe(alone)
     assert loaded.hyperparameters(loaded.config)["features"] == (16,) and seeds == [0]
-    params = experiment.load_policy(alone, loaded, seeds, None, "final.npz")
+    params = saved.load_policy(alone, loaded, seeds, None, "final.npz")
     agent = loaded.agent()
     obs = observations(loaded.env)
     with jax.numpy_rank_promotion("allow"):

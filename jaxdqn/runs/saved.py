@@ -1,0 +1,67 @@
+"""The policies of a run: saved for all seeds, exported, drawn, and loaded again."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn import policies, recipes
+from jaxdqn.config import ConfigError
+from jaxdqn.networks import Params
+from jaxdqn.recipes import Recipe
+from jaxdqn.runs import directory, export, loop, policy_file, render
+from jaxdqn.runs.errors import DAMAGED, RunError
+
+
+def save(recipe: Recipe, run_dir: Path, found: loop.Policies) -> None:
+    """Writes the parameters of all seeds to `policy/`."""
+    q_values, obs = recipe.agent().q_values, recipe.obs(1)
+    for name, params in ((policy_file.FINAL, found.final), (policy_file.BEST, found.best)):
+        policy_file.save(run_dir / "policy" / name, params, q_values, obs)
+
+
+def export_first(recipe: Recipe, final: Any, run_dir: Path, seed: int) -> list[Path]:
+    """Writes the final policy of the first seed as StableHLO and as a picture; returns the path of the picture."""
+    policy, first = policies.greedy(recipe.agent().q_values), jax.tree.map(lambda x: x[0], final)
+    export.stablehlo(run_dir / "policy" / "final.stablehlo", policy, first, recipe.obs(1))
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    return render.draw(run_dir, "policy", key, first, recipe.env, policy)
+
+
+def load_recipe(run_dir: Path) -> tuple[Recipe, list[int]]:
+    """The recipe and the seeds of the run at `run_dir`; raises `RunError` if its `config.json` is damaged."""
+    saved, path = directory.read_config(run_dir)["config"], run_dir / "config.json"
+    try:
+        recipe = recipes.find(saved["env"], saved["agent"])
+        numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["config"].items()}
+        config, scale = dataclasses.replace(recipe.config, **numbers), saved["obs_scale"]
+        scale = tuple(scale) if isinstance(scale, list) else scale
+        recipe = dataclasses.replace(recipe, config=config, obs_scale=scale)
+        seeds = list(range(saved["seed"], saved["seed"] + saved["seeds"]))
+        recipe.check(recipe.config, saved["steps"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        rule = f"must be that of a run of train.py or cartpole.py: {type(error).__name__}: {error}"
+        raise RunError(f"{path} {rule}.", DAMAGED) from None
+    return recipe, seeds
+
+
+def load_policy(
+    run_dir: Path, recipe: Recipe, seeds: list[int], seed: int | None, file: str
+) -> Params:
+    """The parameters of one seed, by default the first, from a file of `policy/`."""
+    seed = seeds[0] if seed is None else seed
+    if seed not in seeds:
+        raise ConfigError(
+            "policy_seed", seed, f"must be a seed of the run, {seeds[0]} to {seeds[-1]}."
+        )
+    agent, obs = recipe.agent(), recipe.obs(1)
+
+    def init(key: jax.Array) -> Params:
+        return agent.init(key, jnp.zeros(obs.shape, obs.dtype))
+
+    one = jax.eval_shape(init, jax.random.key(0))
+    template = jax.tree.map(lambda x: jnp.zeros((len(seeds), *x.shape), x.dtype), one)
+    params = policy_file.load(run_dir / "policy" / file, template, agent.q_values, obs)
+    return jax.tree.map(lambda x: x[seeds.index(seed)], params)
