@@ -30,7 +30,7 @@ AgentName = Literal[
 AGENTS = get_args(AgentName)
 
 COMMON = frozenset(
-    {"num_envs", "num_steps", "features", "channels", "gamma"}
+    {"num_envs", "num_steps", "features", "gamma"}
     | {"learning_rate", "adam_epsilon", "max_grad_norm"}
 )
 EPSILON = frozenset({"epsilon_start", "epsilon_end", "exploration_fraction"})
@@ -142,7 +142,7 @@ class Algorithm(NamedTuple):
     agent: Callable[[MakeTorso, int, Config], Agent]
     """`(torso, num_actions, config) -> agent`."""
     fields: frozenset[str] = DQN
-    """The fields of `Config` that are read."""
+    """The fields of `Config` that are read; with a convolutional network also `channels`."""
     replay: Callable[[Config], Replay] | None = uniform
     """None for PQN, which has no replay."""
     epsilon: Callable[[Config, int], optax.Schedule] = linear_epsilon

@@ -59,8 +59,8 @@ def find(env_name: str, agent_name: AgentName = "dqn") -> Recipe:
         obs_scale = scale_of(probe.obs, image) if scaled else obs_scale
         if ranged:
             config = replace(config, **value_range(probe, config.gamma, env.time_limit))
-    if not image:
-        algorithm = algorithm._replace(fields=algorithm.fields - {"channels"})
+    if image:
+        algorithm = algorithm._replace(fields=algorithm.fields | {"channels"})
     return Recipe(
         env_name,
         env,
