@@ -18,7 +18,8 @@ Row = dict[str, str]
 def create(folder: Path, plan: Mapping[str, Any]) -> None:
     """Creates the folder for results of `plan`, or checks that it was created for the same plan.
 
-    Raises `ConfigError` if it holds results of another plan, which cannot be compared with these.
+    A name that the folder's plan lacks is added to it. Raises `ConfigError` if it holds results of
+    another plan, which cannot be compared with these.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "plan.json"
@@ -29,10 +30,12 @@ def create(folder: Path, plan: Mapping[str, Any]) -> None:
     except ValueError:
         raise RunError(f"{path} is damaged.", DAMAGED) from None
     plan = json.loads(json.dumps(plan))  # Tuples become lists, as in the file.
-    for name in plan:
-        if saved.get(name) != plan[name]:
+    for name in sorted(plan.keys() & saved.keys()):
+        if saved[name] != plan[name]:
             rule = f"must not hold results of another {name}; choose another --out."
             raise ConfigError("out", folder, rule)
+    if plan.keys() - saved.keys():
+        directory.write_json(path, saved | plan)
 
 
 def read(path: Path, fields: Sequence[str]) -> list[Row]:

@@ -62,3 +62,7 @@ def test_a_directory_belongs_to_one_plan(tmp_path):
     rows.create(tmp_path / "new", {"steps": 3, "shape": (1, 2)})
     with pytest.raises(ConfigError, match="must not hold results of another steps"):
         rows.create(tmp_path / "new", {"steps": 4, "shape": (1, 2)})
+    # Another agent is added to the plan, and then is part of it.
+    rows.create(tmp_path / "new", {"steps": 3, "dqn": {"gamma": 0.9}})
+    with pytest.raises(ConfigError, match="must not hold results of another dqn"):
+        rows.create(tmp_path / "new", {"dqn": {"gamma": 0.8}})
