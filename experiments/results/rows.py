@@ -35,7 +35,7 @@ def create(folder: Path, plan: Mapping[str, Any]) -> None:
             rule = f"must not hold results of another {name}; choose another --out."
             raise ConfigError("out", folder, rule)
     if plan.keys() - saved.keys():
-        directory.write_json(path, saved | plan)
+        directory.write_json(path, {**saved, **plan})
 
 
 def read(path: Path, fields: Sequence[str]) -> list[Row]:
