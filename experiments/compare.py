@@ -125,6 +125,8 @@ def main(args: Args) -> None:
     check_at_least("seeds", args.seeds, 1)
     check_at_least("seed", args.seed, 0)
     check_at_least("repeats", args.repeats, 0)
+    if args.steps is not None:
+        check_at_least("steps", args.steps, 1)
     platform.configure(platform.cores())
     chosen = {name: recipe(args, name) for name in args.agents}
     plan = {

@@ -31,6 +31,8 @@ from jaxdqn.training.population import Population
 
 SHOWN = 20
 """Configurations in the ranking on the terminal."""
+LOWEST = float(np.finfo(np.float32).min)
+"""Stands for a return that is not finite, and ranks last."""
 MAX_AGENTS = 10_000_000
 """Upper limit of the agents of a sweep."""
 
@@ -140,7 +142,7 @@ class Training:
         for k, (seed, own) in enumerate(
             zip(self.part.seeds, self.part.configurations, strict=True)
         ):
-            returns = [row["eval_return"][k] for row in log]
+            returns = [LOWEST if x is None else x for x in (row["eval_return"][k] for row in log)]
             goal = math.inf if self.recipe.solved_at is None else self.recipe.solved_at
             solved = [t for t, x in zip(steps, returns, strict=True) if x >= goal]
             outcome = {

@@ -2,8 +2,10 @@
 
     python experiments/watch.py runs/rainbow
 
-Policies for CartPole, Acrobot and MountainCar are also played in Gymnasium, an independent
-implementation in which they were not trained, if the optional package is installed.
+The network and the environment are rebuilt by `recipes.find`, so that a run whose recipe was edited
+in code cannot be played. Policies for CartPole, Acrobot and MountainCar are also played in
+Gymnasium, an independent implementation in which they were not trained, if the optional package is
+installed.
 """
 
 from dataclasses import dataclass

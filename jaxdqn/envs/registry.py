@@ -1,5 +1,6 @@
 """Environments by name: those of gymnax and other suites, and functions of the user."""
 
+import contextlib
 import difflib
 import functools
 import importlib
@@ -60,8 +61,11 @@ def make(name: str) -> Env:
 
 def names() -> list[str]:
     """All names that `make` knows: of gymnax, and of the suites that are installed."""
-    installed = filter(suites.is_installed, suites.SUITES)
-    return gymnax_names() + [name for suite in installed for name in suites.names(suite)]
+    found = gymnax_names()
+    for suite in filter(suites.is_installed, suites.SUITES):
+        with contextlib.suppress(ConfigError):  # Installed, but it cannot be imported.
+            found += suites.names(suite)
+    return found
 
 
 def _call(name: str, module: str, function: str) -> Any:

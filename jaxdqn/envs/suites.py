@@ -101,6 +101,6 @@ def _import(suite: str) -> Any:
     """The package, imported when it is used because it is optional."""
     try:
         return importlib.import_module(suite)
-    except ImportError as error:
+    except Exception as error:  # It may be missing, or broken by another version of JAX.
         rule = f'needs {suite}, which cannot be imported ({error}): pip install -e ".[suites]"'
         raise ConfigError("env", suite, rule) from None

@@ -53,12 +53,13 @@ def find(env_name: str, agent_name: AgentName = "dqn") -> Recipe:
     numbers: dict[str, Any] = dict(tuned.config) | dict(tuned.agents.get(agent_name, {}))
     scaled = tuned.obs_scale is None and obs.dtype != bool
     ranged = "v_max" in algorithm.fields and "v_max" not in numbers
-    config, obs_scale = Config(**numbers), tuned.obs_scale or 1.0
+    config, obs_scale, support = Config(**numbers), tuned.obs_scale or 1.0, None
     if scaled or ranged:
         probe = measure(env)
         obs_scale = scale_of(probe.obs, image) if scaled else obs_scale
         if ranged:
-            config = replace(config, **value_range(probe, config.gamma, env.time_limit))
+            support = functools.partial(value_range, probe, time_limit=env.time_limit)
+            config = replace(config, **support(config.gamma))
     if image:
         algorithm = algorithm._replace(fields=algorithm.fields | {"channels"})
     return Recipe(
@@ -72,6 +73,7 @@ def find(env_name: str, agent_name: AgentName = "dqn") -> Recipe:
         tuned.steps,
         tuned.eval_interval,
         tuned.solved_at,
+        support,
     )
 
 
@@ -103,7 +105,12 @@ def measure(env: Env) -> Probe:
 def scale_of(largest: np.ndarray, image: bool) -> ObsScale:
     """The reciprocal of `largest`, of all numbers of an image together, with two digits."""
     largest = largest.max(keepdims=True) if image else largest
-    factors = tuple(float(f"{1 / x:.1e}") if x > 0 else 1.0 for x in largest.ravel().tolist())
+    # Rounding errors and infinities are no measure of a scale.
+    usable = (1e-6 < x < 1e30 for x in largest.ravel().tolist())
+    factors = tuple(
+        float(f"{1 / x:.1e}") if use else 1.0
+        for x, use in zip(largest.ravel().tolist(), usable, strict=True)
+    )
     return factors[0] if len(set(factors)) == 1 else factors
 
 

@@ -1,6 +1,6 @@
 """Recipes: an environment, an agent, and the hyperparameters with which they go together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -49,6 +49,8 @@ class Recipe:
     """Environment steps between two evaluations."""
     solved_at: float | None = None
     """Mean evaluation return from which the environment counts as solved; None if undefined."""
+    support: Callable[[float], Mapping[str, float]] | None = None
+    """`(gamma) -> v_min, v_max` if they were measured and not tuned."""
     learning_rate: Callable[[Config, int], optax.Schedule] = linear_decay
     """`(config, num_updates) -> schedule`."""
     optimizer: Callable[[Config, optax.ScalarOrSchedule], optax.GradientTransformation] = adam
@@ -61,6 +63,11 @@ class Recipe:
     def check(self, config: Config, total_steps: int) -> None:
         """Raises `ConfigError` if hyperparameters that are read are invalid for `total_steps`."""
         check(config, total_steps, self.algorithm.fields)
+        if "channels" in self.algorithm.fields:
+            height, width, _ = envs.check(self.env).shape
+            if min(height, width) <= 2 * len(config.channels):
+                rule = f"must leave a cell of the image ({height} x {width}); each layer takes two."
+                raise ConfigError("channels", config.channels, rule)
 
     def hyperparameters(self, config: Config) -> dict[str, Any]:
         """The fields of `config` that are read."""

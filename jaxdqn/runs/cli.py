@@ -46,7 +46,8 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         if not isinstance(error, OSError | MemoryError) and not any(x in str(error) for x in full):
             _leave_group(error)
             raise
-        _exit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", DAMAGED)
+        message = (str(error).strip().splitlines() or ["no message"])[0]
+        _exit(f"{type(error).__name__}: {message}", DAMAGED)
 
 
 def say(line: str) -> None:

@@ -100,11 +100,9 @@ def main(
     }
     logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
     pictures = saved.export_first(recipe, found.final, run_dir, args.seed)
-    for seed, final, best in zip(
-        result.seeds, result.final_return, result.best_return, strict=True
-    ):
-        best_evaluation = f", best evaluation {best:.4g}" if best is not None else ""
-        say(f"Seed {seed}: final evaluation return {final:.4g}{best_evaluation}.")
+    for seed, *returns in zip(result.seeds, result.final_return, result.best_return, strict=True):
+        final, best = ("not finite" if x is None else f"{x:.4g}" for x in returns)
+        say(f"Seed {seed}: final evaluation return {final}, best evaluation {best}.")
     say(f"Results: {' and '.join(map(str, (run_dir / 'curve.png', *pictures)))}.")
     diverged = [
         str(seed) for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None
@@ -138,7 +136,10 @@ def complete(recipe: Recipe, args: Any) -> tuple[Recipe, Any]:
     given = {k: v for k, v in dataclasses.asdict(args.config).items() if v is not None}
     for name, value in given.items():
         require_read(recipe, name, lambda rule, n=name, v=value: ConfigError(n, v, rule))
-    recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **given))
+    config = dataclasses.replace(recipe.config, **given)
+    if recipe.support is not None and not {"v_min", "v_max"} & given.keys():
+        config = dataclasses.replace(config, **recipe.support(config.gamma))
+    recipe = dataclasses.replace(recipe, config=config)
     recipe.check(recipe.config, args.steps)
     return recipe, args
 

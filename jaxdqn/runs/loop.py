@@ -85,8 +85,8 @@ class Result:
     seeds: list[int]
     hyperparameters: dict[str, list[float]]
     """The floats of the config of each agent."""
-    final_return: list[float]
-    """Mean return of the last evaluation: the headline figure."""
+    final_return: list[float | None]
+    """Mean return of the last evaluation: the headline figure; `null` if it is not finite."""
     best_return: list[float | None]
     """Highest mean return of all evaluations, biased upwards by this choice; `null` if none was finite."""
     diverged: list[int | None]

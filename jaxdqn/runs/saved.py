@@ -1,6 +1,7 @@
 """The policies of a run: saved for all seeds, exported, drawn, and loaded again."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ def save(recipe: Recipe, run_dir: Path, found: loop.Policies) -> None:
 def export_first(recipe: Recipe, final: Any, run_dir: Path, seed: int) -> list[Path]:
     """Writes the final policy of the first seed as StableHLO and as a picture; returns the path of the picture."""
     policy, first = policies.greedy(recipe.agent().q_values), jax.tree.map(lambda x: x[0], final)
-    export.stablehlo(run_dir / "policy" / "final.stablehlo", policy, first, recipe.obs(1))
+    try:
+        export.stablehlo(run_dir / "policy" / "final.stablehlo", policy, first, recipe.obs(1))
+    except Exception as error:  # A network of the user may depend on the size of the batch.
+        reason = (str(error).strip().splitlines() or [""])[0]
+        print(f"warning: no final.stablehlo: {type(error).__name__}: {reason}", file=sys.stderr)
     key = jax.random.fold_in(jax.random.key(seed), 1)
     return render.draw(run_dir, "policy", key, first, recipe.env, policy)
 

@@ -87,6 +87,14 @@ def test_a_suite_that_is_not_installed_is_named_with_its_extra(monkeypatch):
         envs.make("pgx/minatar-breakout")
 
 
+def test_a_suite_that_cannot_be_imported_does_not_hide_the_other_names(monkeypatch):
+    monkeypatch.setattr(suites, "is_installed", lambda suite: suite == "pgx")
+    monkeypatch.setitem(sys.modules, "pgx", None)
+    assert "CartPole-v1" in envs.names()
+    with pytest.raises(ConfigError, match="such as CartPole-v1"):
+        envs.make("CartPole-v0")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "num_actions"),

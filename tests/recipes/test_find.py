@@ -12,6 +12,7 @@ from experiments import cartpole
 from jaxdqn import envs, recipes, training
 from jaxdqn.config import Config, ConfigError
 from jaxdqn.recipes.find import Probe, measure, scale_of, value_range
+from jaxdqn.runs import experiment
 
 
 def layers(recipe):
@@ -140,3 +141,33 @@ def test_recipes_pass_the_environment_on():
     assert recipes.find("MountainCar-v0").env.time_limit == 200
     assert recipes.find("Catch-bsuite").obs(3) == jax.ShapeDtypeStruct((3, 10, 5), bool)
     assert envs.check(recipes.find("FourRooms-misc").env).dtype == np.int32
+
+
+def test_convolutions_that_leave_nothing_of_the_image_raise_an_error():
+    recipe = recipes.find("Breakout-MinAtar")
+    for layers, fits in ((4, True), (5, False)):
+        config = dataclasses.replace(recipe.config, channels=(4,) * layers)
+        if fits:
+            recipe.check(config, recipe.steps)
+            continue
+        with pytest.raises(ConfigError, match=r"channels .* a cell of the image \(10 x 10\)"):
+            recipe.check(config, recipe.steps)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (-100.0, 0.0)),
+        ({"gamma": 0.998}, (-500.0, 0.0)),
+        ({"gamma": 0.998, "v_min": -7.0}, (-7.0, 0.0)),
+    ],
+)
+def test_a_measured_support_follows_the_discount_of_the_command_line(given, expected):
+    recipe = recipes.find("Acrobot-v1", "c51")
+    args = experiment.EnvArgs(agent="c51", config=experiment.Overrides(**given))
+    config = experiment.complete(recipe, args)[0].config
+    assert (config.v_min, config.v_max) == expected
+
+
+def test_rounding_errors_and_infinities_do_not_scale_observations():
+    assert scale_of(np.float32([1e-9, np.inf, 2.0]), image=False) == (1.0, 1.0, 0.5)

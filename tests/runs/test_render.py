@@ -92,3 +92,13 @@ def test_classic_control_is_drawn_where_it_is(name):
         return np.flatnonzero(bright.any(axis=0)).mean()
 
     assert centre(step) > centre(0.0) + 10
+
+
+def test_colours_that_appear_late_are_in_the_palette(tmp_path):
+    frames = [Image.new("RGB", (20, 10), "white") for _ in range(20)]
+    frames += [Image.new("RGB", (20, 10), "red")] * 5
+    path = render.gif(tmp_path / "late.gif", frames)
+    with Image.open(path) as animation:
+        animation.seek(animation.n_frames - 1)
+        red, green, _ = animation.convert("RGB").getpixel((5, 5))
+    assert red > 200 and green < 60
