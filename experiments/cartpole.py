@@ -9,6 +9,7 @@ python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamm
 from jaxdqn import envs, networks
 from jaxdqn.config import Config
 from jaxdqn.recipes import ALGORITHMS, AgentName, Recipe
+from jaxdqn.recipes.classic import CARTPOLE_AGENTS
 from jaxdqn.runs import cli, experiment
 
 # The observation is cart position, cart velocity, pole angle and pole angular velocity. An episode
@@ -45,8 +46,6 @@ CONFIG = Config(
     v_min=0.0,
     v_max=250.0,
 )
-PQN = Config(**{**vars(CONFIG), "num_steps": 32})
-"""PQN has no replay: it learns from 32 steps at a time."""
 
 
 def recipe(agent: AgentName) -> Recipe:
@@ -58,7 +57,8 @@ def recipe(agent: AgentName) -> Recipe:
         algorithm=ALGORITHMS[agent],
         # Dense layers, each with layer normalisation and ReLU; to change the network, change this line.
         torso=lambda config, scale: networks.mlp(config.features, scale, networks.norm_relu),
-        config=PQN if agent == "pqn" else CONFIG,
+        # Hyperparameters in which other agents than DQN differ are in jaxdqn/recipes/classic.py.
+        config=Config(**vars(CONFIG) | CARTPOLE_AGENTS.get(agent, {})),
         obs_scale=OBS_SCALE,
         steps=50_000,
         eval_interval=1_000,

@@ -34,9 +34,9 @@ class Config:
     gamma: float = 0.996
     """Discount per environment step, in [0, 1]."""
     learning_rate: float = 2.5e-3
-    """Initial step size of Adam, which falls linearly to 0; above 0."""
+    """Initial step size of the optimizer, which falls linearly to 0; above 0."""
     adam_epsilon: float = 1e-4
-    """Constant in the denominator of Adam; above 0."""
+    """Constant in the denominator of Adam, and of RAdam in PQN; above 0."""
     max_grad_norm: float = 10.0
     """Global norm to which gradients are clipped; above 0."""
     # Exploration.
@@ -66,7 +66,7 @@ class Config:
     priority_alpha: float = 0.6
     """Exponent of priorities, in [0, 1]; 0 samples uniformly."""
     priority_beta: float = 0.4
-    """Exponent of importance weights, in [0, 1]; 1 corrects the bias of prioritized sampling fully."""
+    """Initial exponent of importance weights, in [0, 1]; rises linearly to 1, which corrects the bias fully."""
     # Distributions of returns.
     v_min: float = 0.0
     """Lowest value of the support; below v_max."""
@@ -77,9 +77,9 @@ class Config:
     sigma: float = 0.75
     """Standard deviation of HL-Gauss targets in distances of the support; above 0."""
     num_quantiles: int = 32
-    """Quantiles of QR-DQN, and levels at which IQN acts; at least 1."""
+    """Quantiles of QR-DQN; at least 1."""
     num_levels: int = 8
-    """Random levels of IQN, for predictions and for targets; at least 1."""
+    """Levels of IQN: random ones for predictions and for targets, fixed ones for action values; at least 1."""
     kappa: float = 1.0
     """Threshold of the quantile Huber loss; above 0."""
     # Munchausen DQN.
@@ -87,6 +87,9 @@ class Config:
     """Temperature of the soft policy; above 0."""
     munchausen_alpha: float = 0.9
     """Factor of the log-policy that is added to the reward, in [0, 1]."""
+    # Advantage learning.
+    advantage_alpha: float = 0.9
+    """Factor of the action gap by which the target is lowered, in [0, 1)."""
     # PQN.
     num_epochs: int = 4
     """Passes over the steps of an iteration; at least 1."""
@@ -121,6 +124,7 @@ RULES: Mapping[str, Rule] = {
     "priority_alpha": UNIT,
     "priority_beta": UNIT,
     "munchausen_alpha": UNIT,
+    "advantage_alpha": (lambda x: 0 <= x < 1, "must lie in [0, 1)."),
     "td_lambda": UNIT,
     "learning_rate": POSITIVE,
     "adam_epsilon": POSITIVE,

@@ -57,8 +57,12 @@ def quantile_huber(
     and `L_κ` is the Huber loss. Dabney et al. (2018), arXiv:1710.10044, eq. 9 and 10. The division
     by κ makes the quantile loss the limit κ → 0.
     """
-    error = target[:, None, :] - predicted[:, :, None]
-    distance = jnp.abs(error)
-    huber = jnp.where(distance <= kappa, error**2 / 2, kappa * (distance - kappa / 2))
-    weight = jnp.abs(level[:, :, None] - (error < 0))
-    return jnp.sum(jnp.mean(weight * huber / kappa, axis=2), axis=1)
+    start = jax.lax.stop_gradient(predicted)
+    error = target[:, None, :] - start[:, :, None]
+    clipped = jnp.clip(error, -kappa, kappa)
+    # `|τ - 1{u < 0}|` times the derivative of the Huber loss, which is `clipped (error - clipped / 2)`.
+    slope = jnp.where(error < 0, 1 - level[:, :, None], level[:, :, None]) * clipped
+    value = jnp.sum(slope * (error - clipped / 2), axis=2)
+    # Equal to `value`, with the derivative in closed form: faster than differentiating the line above.
+    value -= jnp.sum(slope, axis=2) * (predicted - start)
+    return jnp.sum(value, axis=1) / (kappa * target.shape[1])

@@ -35,7 +35,7 @@ def random(num_actions: int) -> Policy:
 def epsilon_greedy(
     explore: Callable[[jax.Array, Params, jax.Array], jax.Array], epsilon: float | jax.Array
 ) -> Policy:
-    """A uniform action with probability `epsilon`, independently in each environment; else `argmax_a q(a)`.
+    """A uniform action with probability `epsilon` (`[]` or `[N]`) in each environment; else `argmax_a q(a)`.
 
     `explore` is `(key, params, obs [N, *obs]) -> q [N, A]`, as in `Agent.explore`.
     """
@@ -50,3 +50,11 @@ def epsilon_greedy(
         return jnp.where(noise[0] < epsilon, uniform_action, jnp.argmax(q, axis=-1))
 
     return policy
+
+
+def apex_epsilon(num_envs: int, base: float = 0.4, alpha: float = 7.0) -> jax.Array:
+    """`base^(1 + α i / (N - 1))` for environment i: `[N]`, from `base` to nearly zero.
+
+    Ape-X, Horgan et al. (2018), arXiv:1803.00933, section 4.1.
+    """
+    return base ** (1 + alpha * jnp.arange(num_envs) / max(num_envs - 1, 1))

@@ -56,3 +56,10 @@ def test_epsilon_may_be_traced():
 def test_random_is_uniform():
     counts = np.bincount(act(policies.random(3)), minlength=3)
     np.testing.assert_allclose(counts, 10_000, atol=4 * np.sqrt(30_000 * 2 / 9))
+
+
+def test_the_epsilons_of_ape_x():
+    # 0.4^(1 + 7 i / 7) for eight environments.
+    expected = [0.4 ** (1 + i) for i in range(8)]
+    np.testing.assert_allclose(policies.apex_epsilon(8), expected, rtol=1e-5)
+    np.testing.assert_allclose(policies.apex_epsilon(1), [0.4])

@@ -157,7 +157,7 @@ ARMS: dict[str, Arm] = {
         "optimizer",
         "Keras' RMSprop",
         "fewer",
-        lambda r: replace(r, optimizer=lambda c, rate: student.keras_rmsprop(rate)),
+        lambda r: default_.with_optimizer(r, lambda config, rate: student.keras_rmsprop(rate)),
     ),
     **student_arm("gamma", "γ 0.995", "more", gamma=lambda: 0.995),
     **student_arm(

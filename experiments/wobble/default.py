@@ -36,6 +36,11 @@ def with_epsilon(recipe: Recipe, change: Any) -> Recipe:
     return dataclasses.replace(recipe, algorithm=recipe.algorithm._replace(epsilon=epsilon))
 
 
+def with_optimizer(recipe: Recipe, optimizer: Any) -> Recipe:
+    """`recipe` with another optimizer, `(config, learning_rate) -> optimizer`."""
+    return dataclasses.replace(recipe, algorithm=recipe.algorithm._replace(optimizer=optimizer))
+
+
 def mean_return(agent: Agent, num_episodes: int) -> Any:
     """`(key, params) -> []`: mean evaluation return of an agent on CartPole, greedy."""
     env, policy = (

@@ -1,7 +1,7 @@
 """Agents: algorithms as pure functions of their parameters, one file per algorithm."""
 
 from jaxdqn.agents.advantage_learning import advantage_learning
-from jaxdqn.agents.agent import Agent
+from jaxdqn.agents.agent import Agent, Losses
 from jaxdqn.agents.c51 import c51
 from jaxdqn.agents.dqn import dqn
 from jaxdqn.agents.hl_gauss import hl_gauss
@@ -13,6 +13,7 @@ from jaxdqn.agents.rainbow import rainbow
 
 __all__ = [
     "Agent",
+    "Losses",
     "advantage_learning",
     "c51",
     "dqn",

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxdqn import targets
-from jaxdqn.agents.agent import Agent, Network, without_noise
+from jaxdqn.agents.agent import Agent, Network
+from jaxdqn.agents.dqn import dqn
 from jaxdqn.config import require
 from jaxdqn.networks import Params
 from jaxdqn.transition import Transition
@@ -24,26 +25,23 @@ def advantage_learning(
 ) -> Agent:
     """DQN with a lower target for actions other than the best, which increases the action gap.
 
-    `operator` is `targets.advantage_learning` or `targets.persistent_advantage_learning`.
-    Its penalty is `α (max_b q(s, b; θ⁻) - q(s, a; θ⁻))` with `alpha` in [0, 1); 0 is DQN.
+    `operator` is `targets.advantage_learning` or `targets.persistent_advantage_learning`; the latter
+    is defined for transitions of one step only, since it repeats the action in the next state.
+    The penalty is `α (max_b q(s, b; θ⁻) - q(s, a; θ⁻))` with `alpha` in [0, 1); 0 is DQN.
     Raises `ConfigError` if `alpha` is out of range.
     """
     require("alpha", alpha, lambda x: 0 <= x < 1, "must lie in [0, 1).")
 
-    def loss(
+    def target(
         key: jax.Array, params: Params, target_params: Params, batch: Transition
-    ) -> tuple[jax.Array, jax.Array]:
-        del key
+    ) -> jax.Array:
+        del key, params
         q = network.apply(target_params, batch.obs)
         next_q = network.apply(target_params, batch.next_obs)
         bellman = targets.td_target(batch.reward, batch.discount, jnp.max(next_q, axis=-1))
         next_same = targets.select(next_q, batch.action)
         repeated = targets.td_target(batch.reward, batch.discount, next_same)
         gap = jnp.max(q, axis=-1) - targets.select(q, batch.action)
-        target = operator(bellman, repeated, alpha * gap)
-        td_error = jax.lax.stop_gradient(target) - targets.select(
-            network.apply(params, batch.obs), batch.action
-        )
-        return error_loss(td_error), td_error
+        return operator(bellman, repeated, alpha * gap)
 
-    return Agent(network.init, network.apply, loss, without_noise(network.apply))
+    return dqn(network, error_loss=error_loss)._replace(target=target)

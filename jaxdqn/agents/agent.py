@@ -1,4 +1,4 @@
-"""Interface of an agent: its parameters, action values, loss and exploration."""
+"""Interface of an agent: its parameters, action values, targets, loss and exploration."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +9,20 @@ from jaxdqn.networks import Params
 from jaxdqn.policies import QValues
 from jaxdqn.transition import Transition
 
+Target = Any
+"""What a prediction is regressed on: a value `[B]`, or the probabilities or quantiles `[B, Z]` of a return."""
+
+
+class Losses(NamedTuple):
+    """The losses of a batch, before the step that reduces them."""
+
+    loss: jax.Array
+    """`[B]`, minimised."""
+    td_error: jax.Array
+    """`[B]`, target minus prediction; for distributions the difference of their means."""
+    priority: jax.Array
+    """`[B]`, non-negative, by which prioritized replay samples the transition from now on."""
+
 
 class Agent(NamedTuple):
     """An algorithm as pure functions of its parameters."""
@@ -17,8 +31,10 @@ class Agent(NamedTuple):
     """`(key, obs [..., *obs]) -> params`."""
     q_values: QValues
     """`(params, obs [..., *obs]) -> q [..., A]`, the expected returns that a greedy policy compares."""
-    loss: Callable[[jax.Array, Params, Params, Transition], tuple[jax.Array, jax.Array]]
-    """`(key, params, target_params, batch [B]) -> (loss [B], td_error [B])`; differentiated in `params`."""
+    target: Callable[[jax.Array, Params, Params, Transition], Target]
+    """`(key, params, target_params, batch [B]) -> target [B, ...]`, constant in the gradient step."""
+    loss: Callable[[jax.Array, Params, Transition, Target], Losses]
+    """`(key, params, batch [B], target [B, ...]) -> losses`; its loss is differentiated in `params`."""
     explore: Callable[[jax.Array, Params, jax.Array], jax.Array]
     """`(key, params, obs [N, *obs]) -> q [N, A]` for acting during training; may be noisy."""
 

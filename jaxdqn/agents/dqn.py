@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxdqn import targets
-from jaxdqn.agents.agent import Agent, Network, without_noise
+from jaxdqn.agents.agent import Agent, Losses, Network, without_noise
 from jaxdqn.networks import Params
 from jaxdqn.transition import Transition
 
@@ -19,20 +20,23 @@ def dqn(
     """Minimises `error_loss(δ)` with `δ = r + discount · bootstrap(q(s'; θ⁻), q(s'; θ)) - q(s, a; θ)`.
 
     θ are the online parameters, θ⁻ those of the target network. `discount` is zero after
-    termination, and `γ^m` after m steps. No gradient flows through the target. The loss is by
-    default `δ² / 2`; `optax.huber_loss` clips its derivative to [-1, 1].
+    termination, and `γ^m` after m steps. The loss is by default `δ² / 2`; `optax.huber_loss` clips
+    its derivative to [-1, 1]. The priority is `|δ|`, Schaul et al. (2016), arXiv:1511.05952.
     """
 
-    def loss(
+    def target(
         key: jax.Array, params: Params, target_params: Params, batch: Transition
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> jax.Array:
         del key
         value = bootstrap(
             network.apply(target_params, batch.next_obs),
             network.apply(params, batch.next_obs),
         )
-        target = jax.lax.stop_gradient(targets.td_target(batch.reward, batch.discount, value))
-        td_error = target - targets.select(network.apply(params, batch.obs), batch.action)
-        return error_loss(td_error), td_error
+        return targets.td_target(batch.reward, batch.discount, value)
 
-    return Agent(network.init, network.apply, loss, without_noise(network.apply))
+    def loss(key: jax.Array, params: Params, batch: Transition, target: jax.Array) -> Losses:
+        del key
+        td_error = target - targets.select(network.apply(params, batch.obs), batch.action)
+        return Losses(error_loss(td_error), td_error, jnp.abs(td_error))
+
+    return Agent(network.init, network.apply, target, loss, without_noise(network.apply))

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxdqn import targets
-from jaxdqn.agents.agent import Agent, Network, without_noise
+from jaxdqn.agents.agent import Agent, Network
+from jaxdqn.agents.dqn import dqn
 from jaxdqn.config import require
 from jaxdqn.networks import Params
 from jaxdqn.transition import Transition
@@ -31,16 +32,14 @@ def munchausen(
     require("alpha", alpha, lambda x: 0 <= x <= 1, "must lie in [0, 1].")
     require("log_policy_min", log_policy_min, lambda x: x <= 0, "must be at most 0.")
 
-    def loss(
+    def target(
         key: jax.Array, params: Params, target_params: Params, batch: Transition
-    ) -> tuple[jax.Array, jax.Array]:
-        del key
+    ) -> jax.Array:
+        del key, params
         log_policy = jax.nn.log_softmax(network.apply(target_params, batch.obs) / temperature)
         bonus = temperature * targets.select(log_policy, batch.action)
         reward = batch.reward + alpha * jnp.clip(bonus, log_policy_min, 0.0)
         value = targets.soft_value(network.apply(target_params, batch.next_obs), temperature)
-        target = jax.lax.stop_gradient(targets.td_target(reward, batch.discount, value))
-        td_error = target - targets.select(network.apply(params, batch.obs), batch.action)
-        return error_loss(td_error), td_error
+        return targets.td_target(reward, batch.discount, value)
 
-    return Agent(network.init, network.apply, loss, without_noise(network.apply))
+    return dqn(network, error_loss=error_loss)._replace(target=target)

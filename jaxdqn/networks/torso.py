@@ -14,8 +14,8 @@ Params = Any
 """A pytree of arrays, as returned by `init` and accepted by `apply`."""
 Activation = Callable[[jax.Array], jax.Array]
 """Applied after a layer, `[..., features] -> [..., features]`; may create layers itself."""
-MakeTorso = Callable[[], nn.Module]
-"""A torso for a network, which calls this within its own `nn.compact` method and owns the parameters."""
+MakeTorso = Callable[..., nn.Module]
+"""`(name) -> module`, called by a network within its own `nn.compact` method; it owns the parameters."""
 
 
 def norm_relu(x: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """The agents by name: network head, replay, exploration, and the hyperparameters that each one reads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -9,9 +10,14 @@ import optax
 
 from jaxdqn import agents, distributions, replay, targets
 from jaxdqn.agents import Agent
-from jaxdqn.config import Config
-from jaxdqn.networks import ImplicitQuantile, MakeTorso, QNetwork, heads
+from jaxdqn.config import Config, ConfigError
+from jaxdqn.networks import ImplicitQuantile, MakeTorso, QNetwork, heads, norm_relu
 from jaxdqn.replay import Replay
+
+Torso = Callable[[Config], MakeTorso]
+"""The torso with the hidden layers of a config."""
+MaxWeight = Callable[[jax.Array], jax.Array]
+"""`(weight [B]) -> []`, the largest importance weight of a batch."""
 
 AgentName = Literal[
     "dqn",
@@ -25,6 +31,8 @@ AgentName = Literal[
     "noisy",
     "prioritized",
     "rainbow",
+    "advantage",
+    "persistent",
     "pqn",
 ]
 AGENTS = get_args(AgentName)
@@ -60,15 +68,50 @@ def no_epsilon(config: Config, total_steps: int) -> optax.Schedule:
     return lambda env_steps: 0.0
 
 
-def uniform(config: Config) -> Replay:
+def uniform(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
     """Uniform replay."""
+    del num_updates, max_weight
     return replay.uniform(config.buffer_size, config.batch_size, config.n_step)
 
 
-def prioritized(config: Config) -> Replay:
-    """Prioritized replay with the exponents of `config`."""
-    exponents = config.priority_alpha, config.priority_beta
-    return replay.prioritized(config.buffer_size, config.batch_size, config.n_step, *exponents)
+def one_step(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
+    """Uniform replay of single steps."""
+    del num_updates, max_weight
+    return replay.uniform(config.buffer_size, config.batch_size, n_step=1)
+
+
+def prioritized(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
+    """Prioritized replay; β rises from `priority_beta` to 1 at the last update."""
+    beta = optax.linear_schedule(config.priority_beta, 1.0, num_updates)
+    return replay.prioritized(
+        config.buffer_size,
+        config.batch_size,
+        config.n_step,
+        config.priority_alpha,
+        beta,
+        max_weight=max_weight,
+    )
+
+
+def adam(config: Config, learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    """Adam, Kingma & Ba (2015), arXiv:1412.6980."""
+    return optax.adam(learning_rate, eps=config.adam_epsilon)
+
+
+def radam(config: Config, learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    """Rectified Adam, Liu et al. (2020), arXiv:1908.03265, the optimizer of PQN."""
+    return optax.radam(learning_rate, eps=config.adam_epsilon)
+
+
+def torso_and_width(torso: Torso, config: Config) -> tuple[MakeTorso, int]:
+    """The network without its last hidden layer, and the width of that layer, which belongs to the head.
+
+    Raises `ConfigError` if there is none.
+    """
+    if not config.features:
+        raise ConfigError("features", "()", "must name a layer, which this agent has in its head.")
+    *others, last = config.features
+    return torso(replace(config, features=tuple(others))), last
 
 
 def support(config: Config) -> jax.Array:
@@ -76,77 +119,96 @@ def support(config: Config) -> jax.Array:
     return distributions.support(config.v_min, config.v_max, config.num_atoms)
 
 
-def dqn(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def dqn(torso: Torso, num_actions: int, config: Config) -> Agent:
     """Plain DQN."""
-    del config
-    return agents.dqn(QNetwork(torso, num_actions))
+    return agents.dqn(QNetwork(torso(config), num_actions))
 
 
-def double(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def double(torso: Torso, num_actions: int, config: Config) -> Agent:
     """Double DQN."""
-    del config
-    return agents.dqn(QNetwork(torso, num_actions), bootstrap=targets.double_q)
+    return agents.dqn(QNetwork(torso(config), num_actions), bootstrap=targets.double_q)
 
 
-def dueling(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def dueling(torso: Torso, num_actions: int, config: Config) -> Agent:
     """DQN with a dueling head."""
-    del config
-    return agents.dqn(QNetwork(torso, num_actions, heads.dueling))
+    body, width = torso_and_width(torso, config)
+    return agents.dqn(QNetwork(body, num_actions, heads.dueling(width, norm_relu)))
 
 
-def munchausen(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def munchausen(torso: Torso, num_actions: int, config: Config) -> Agent:
     """Munchausen DQN."""
-    network = QNetwork(torso, num_actions)
+    network = QNetwork(torso(config), num_actions)
     return agents.munchausen(network, config.temperature, config.munchausen_alpha)
 
 
-def c51(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def advantage(torso: Torso, num_actions: int, config: Config) -> Agent:
+    """Advantage learning; the target of n steps is lowered by one penalty."""
+    network = QNetwork(torso(config), num_actions)
+    return agents.advantage_learning(network, config.advantage_alpha)
+
+
+def persistent(torso: Torso, num_actions: int, config: Config) -> Agent:
+    """Persistent advantage learning."""
+    network = QNetwork(torso(config), num_actions)
+    operator = targets.persistent_advantage_learning
+    return agents.advantage_learning(network, config.advantage_alpha, operator)
+
+
+def c51(torso: Torso, num_actions: int, config: Config) -> Agent:
     """C51."""
-    network = QNetwork(torso, num_actions, num_atoms=config.num_atoms)
+    network = QNetwork(torso(config), num_actions, num_atoms=config.num_atoms)
     return agents.c51(network, support(config))
 
 
-def qr(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def qr(torso: Torso, num_actions: int, config: Config) -> Agent:
     """QR-DQN."""
-    network = QNetwork(torso, num_actions, num_atoms=config.num_quantiles)
+    network = QNetwork(torso(config), num_actions, num_atoms=config.num_quantiles)
     return agents.qr_dqn(network, config.num_quantiles, config.kappa)
 
 
-def iqn(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def iqn(torso: Torso, num_actions: int, config: Config) -> Agent:
     """IQN."""
-    levels = config.num_levels, config.num_levels, config.num_quantiles
-    return agents.iqn(ImplicitQuantile(torso, num_actions), *levels, config.kappa)
+    body, width = torso_and_width(torso, config)
+    network = ImplicitQuantile(body, num_actions, heads.hidden(width, norm_relu))
+    levels = config.num_levels
+    return agents.iqn(network, levels, levels, levels, config.kappa)
 
 
-def hl_gauss(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def hl_gauss(torso: Torso, num_actions: int, config: Config) -> Agent:
     """HL-Gauss."""
-    network = QNetwork(torso, num_actions, num_atoms=config.num_atoms)
+    network = QNetwork(torso(config), num_actions, num_atoms=config.num_atoms)
     spacing = (config.v_max - config.v_min) / (config.num_atoms - 1)
     return agents.hl_gauss(network, support(config), config.sigma * spacing)
 
 
-def noisy(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def noisy(torso: Torso, num_actions: int, config: Config) -> Agent:
     """DQN with a noisy network."""
-    return agents.noisy(agents.dqn(QNetwork(torso, num_actions)), config.noise_scale)
+    body, width = torso_and_width(torso, config)
+    network = QNetwork(body, num_actions, heads.hidden(width, norm_relu))
+    return agents.noisy(agents.dqn(network), config.noise_scale)
 
 
-def rainbow(torso: MakeTorso, num_actions: int, config: Config) -> Agent:
+def rainbow(torso: Torso, num_actions: int, config: Config) -> Agent:
     """Rainbow."""
-    network = QNetwork(torso, num_actions, heads.dueling, config.num_atoms)
+    body, width = torso_and_width(torso, config)
+    head = heads.dueling(width, norm_relu)
+    network = QNetwork(body, num_actions, head, config.num_atoms)
     return agents.rainbow(network, support(config), config.noise_scale)
 
 
 class Algorithm(NamedTuple):
     """What distinguishes one agent from another in a recipe, as functions of the hyperparameters."""
 
-    agent: Callable[[MakeTorso, int, Config], Agent]
+    agent: Callable[[Torso, int, Config], Agent]
     """`(torso, num_actions, config) -> agent`."""
     fields: frozenset[str] = DQN
     """The fields of `Config` that are read; with a convolutional network also `channels`."""
-    replay: Callable[[Config], Replay] | None = uniform
-    """None for PQN, which has no replay."""
+    replay: Callable[[Config, int, MaxWeight], Replay] | None = uniform
+    """`(config, num_updates, max_weight) -> replay`; None for PQN, which has no replay."""
     epsilon: Callable[[Config, int], optax.Schedule] = linear_epsilon
     """`(config, total_steps) -> schedule` of the probability of a random action."""
+    optimizer: Callable[[Config, optax.ScalarOrSchedule], optax.GradientTransformation] = adam
+    """`(config, learning_rate) -> optimizer`, without gradient clipping."""
 
 
 ALGORITHMS: dict[AgentName, Algorithm] = {
@@ -156,7 +218,7 @@ ALGORITHMS: dict[AgentName, Algorithm] = {
     "munchausen": Algorithm(munchausen, DQN | {"temperature", "munchausen_alpha"}),
     "c51": Algorithm(c51, DQN | SUPPORT),
     "qr": Algorithm(qr, DQN | {"num_quantiles", "kappa"}),
-    "iqn": Algorithm(iqn, DQN | {"num_quantiles", "num_levels", "kappa"}),
+    "iqn": Algorithm(iqn, DQN | {"num_levels", "kappa"}),
     "hl-gauss": Algorithm(hl_gauss, DQN | SUPPORT | {"sigma"}),
     "noisy": Algorithm(noisy, COMMON | REPLAY | {"noise_scale"}, epsilon=no_epsilon),
     "prioritized": Algorithm(dqn, DQN | PRIORITIES, prioritized),
@@ -166,7 +228,13 @@ ALGORITHMS: dict[AgentName, Algorithm] = {
         prioritized,
         no_epsilon,
     ),
+    "advantage": Algorithm(advantage, DQN | {"advantage_alpha"}),
+    # The operator is defined for single steps only, so that `n_step` is not read.
+    "persistent": Algorithm(persistent, DQN - {"n_step"} | {"advantage_alpha"}, one_step),
     "pqn": Algorithm(
-        dqn, COMMON | EPSILON | {"num_epochs", "num_minibatches", "td_lambda"}, replay=None
+        dqn,
+        COMMON | EPSILON | {"num_epochs", "num_minibatches", "td_lambda"},
+        replay=None,
+        optimizer=radam,
     ),
 }

@@ -11,6 +11,12 @@ SOLVED = 475.0
 # An episode ends at position 2.4 m or angle 0.21 rad; velocities stay below about 2 m/s and 2 rad/s.
 OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
 
+CARTPOLE_AGENTS: dict[AgentName, dict[str, Any]] = {
+    "rainbow": {"priority_alpha": 0.5},
+    "pqn": {"num_steps": 32},
+}
+"""Differences of other agents from DQN on CartPole."""
+
 GENERAL = {"gamma": 0.99, "learning_rate": 1e-3, "exploration_fraction": 0.5}
 PQN: dict[AgentName, dict[str, Any]] = {"pqn": {"num_steps": 32}}
 VECTOR = Tuned(GENERAL, PQN)
@@ -21,7 +27,7 @@ TUNED = {
         # The other hyperparameters are the defaults of `Config`. With the discount 0.996, a reward of 1
         # per step is worth at most 250; larger returns are clipped.
         {"v_min": 0.0, "v_max": 250.0},
-        PQN,
+        CARTPOLE_AGENTS,
         obs_scale=OBS_SCALE,
         steps=50_000,
         eval_interval=1_000,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxdqn import envs, evaluation, policies
@@ -12,7 +13,7 @@ from jaxdqn.agents import Agent
 from jaxdqn.config import Config, ConfigError, check, fill, round_up
 from jaxdqn.envs import Env
 from jaxdqn.networks import MakeTorso
-from jaxdqn.recipes.algorithms import Algorithm
+from jaxdqn.recipes.algorithms import Algorithm, Torso
 from jaxdqn.training import dqn, pqn, sharding
 from jaxdqn.training.session import Evaluate
 from jaxdqn.training.trainer import Trainer
@@ -23,11 +24,6 @@ ObsScale = float | tuple[float, ...]
 def linear_decay(config: Config, num_updates: int) -> optax.Schedule:
     """The learning rate against updates: linear from `learning_rate` to 0."""
     return optax.linear_schedule(config.learning_rate, 0.0, num_updates)
-
-
-def adam(config: Config, learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
-    """Adam, Kingma & Ba (2015), arXiv:1412.6980."""
-    return optax.adam(learning_rate, eps=config.adam_epsilon)
 
 
 @dataclass(frozen=True)
@@ -53,10 +49,10 @@ class Recipe:
     """`(gamma) -> v_min, v_max` if they were measured and not tuned."""
     learning_rate: Callable[[Config, int], optax.Schedule] = linear_decay
     """`(config, num_updates) -> schedule`."""
-    optimizer: Callable[[Config, optax.ScalarOrSchedule], optax.GradientTransformation] = adam
-    """`(config, learning_rate) -> optimizer`, without gradient clipping."""
+    transform: Callable[[Trainer], Trainer] = lambda trainer: trainer
+    """Applied to the trainer, such as `functools.partial(training.average, decay=0.999)`."""
 
-    def with_agent(self, make_agent: Callable[[MakeTorso, int, Config], Agent]) -> "Recipe":
+    def with_agent(self, make_agent: Callable[[Torso, int, Config], Agent]) -> "Recipe":
         """The recipe with `make_agent(torso, num_actions, config)` in place of its agent."""
         return replace(self, algorithm=self.algorithm._replace(agent=make_agent))
 
@@ -83,7 +79,7 @@ class Recipe:
         """The agent with its network."""
         config = config or self.config
         return self.algorithm.agent(
-            self.torso(config, self.obs_scale), self.env.num_actions, config
+            lambda config: self.torso(config, self.obs_scale), self.env.num_actions, config
         )
 
     def evaluate(self, num_episodes: int, config: Config | None = None) -> Evaluate:
@@ -105,18 +101,24 @@ class Recipe:
         `data_shards`.
         """
         config, total_steps = config or self.config, total_steps or self.steps
-        if self.algorithm.replay is None:
-            return self._without_replay(config, total_steps, data_shards)
+        make = self._without_replay if self.algorithm.replay is None else self._from_replay
+        return self.transform(make(config, total_steps, data_shards))
+
+    def _from_replay(self, config: Config, total_steps: int, data_shards: int) -> Trainer:
+        assert self.algorithm.replay is not None
         starts = round_up(config.learning_starts, config.num_envs)
         iterations = (total_steps - starts) // (config.num_envs * config.num_steps)
+        num_updates = iterations * config.num_updates
         shard = sharding.shard(fill(config, total_steps), data_shards)
-        epsilon = self.algorithm.epsilon(config, total_steps)
-        mean = sharding.mean_gradients() if data_shards > 1 else optax.identity()
+        epsilon = self.algorithm.epsilon(shard, total_steps)
+        sharded = data_shards > 1
+        mean = sharding.mean_gradients() if sharded else optax.identity()
+        max_weight = sharding.max_weight if sharded else jnp.max
         trainer = dqn(
             envs.vectorize(self.env, shard.num_envs),
             self.agent(config),
-            self.algorithm.replay(shard),
-            self._optimizer(config, iterations * config.num_updates, mean),
+            self.algorithm.replay(shard, num_updates, max_weight),
+            self._optimizer(config, num_updates, mean),
             lambda env_steps: epsilon(data_shards * env_steps),
             num_steps=config.num_steps,
             num_updates=config.num_updates,
@@ -125,7 +127,7 @@ class Recipe:
             target_period=config.target_period,
             tau=config.tau,
         )
-        return sharding.combine(trainer, data_shards) if data_shards > 1 else trainer
+        return sharding.combine(trainer, data_shards) if sharded else trainer
 
     def _without_replay(self, config: Config, total_steps: int, data_shards: int) -> Trainer:
         if data_shards > 1:
@@ -150,4 +152,4 @@ class Recipe:
     ) -> optax.GradientTransformation:
         learning_rate = self.learning_rate(config, num_updates)
         clip = optax.clip_by_global_norm(config.max_grad_norm)
-        return optax.chain(first, clip, self.optimizer(config, learning_rate))
+        return optax.chain(first, clip, self.algorithm.optimizer(config, learning_rate))

@@ -33,7 +33,7 @@ class Replay(NamedTuple):
     sample: Callable[[jax.Array, Any], Sample]
     """`(key, buffer) -> sample`."""
     update: Callable[[Any, Any, jax.Array], Any]
-    """`(buffer, handle, td_error [B]) -> buffer`: updates the priorities, if there are any."""
+    """`(buffer, handle, priority [B]) -> buffer`: updates the priorities, if there are any."""
 
 
 class Buffer(NamedTuple):
@@ -137,8 +137,8 @@ def uniform(buffer_size: int, batch_size: int, n_step: int = 1) -> Replay:
         batch = sample(key, buffer, batch_size, n_step)
         return Sample(batch, weight=jnp.ones(batch_size), handle=())
 
-    def update(buffer: Buffer, handle: Any, td_error: jax.Array) -> Buffer:
-        del handle, td_error
+    def update(buffer: Buffer, handle: Any, priority: jax.Array) -> Buffer:
+        del handle, priority
         return buffer
 
     return Replay(init_rows, add, sample_uniform, update)

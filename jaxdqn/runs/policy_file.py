@@ -23,7 +23,7 @@ def save(path: Path, params: Params, q_values: QValues, obs: jax.ShapeDtypeStruc
 
     The name of an array is the number of its layer, in the order in which `q_values` applies the
     layers to an observation like `obs`, followed by its path in the tree:
-    `00.params.Torso_0.Dense_0.kernel`. Layers that are not applied, such as noise, come last.
+    `00.params.torso.Dense_0.kernel`. Layers that are not applied, such as noise, come last.
     """
     file, order = io.BytesIO(), layer_order(q_values, jax.tree.map(lambda x: x[0], params), obs)
     np.savez(file, **cast(Any, _plain_arrays(params, order)))

@@ -47,10 +47,10 @@ def dqn(
     """Deep Q-learning: each iteration takes T = `num_steps` steps in N environments, then U = `num_updates` updates.
 
     Mnih et al. (2015), doi:10.1038/nature14236. `epsilon` maps environment steps taken to the
-    probability of a random action. The other arguments have the meaning of the fields of the same
-    name in `Config`, but not their defaults, which are tuned for CartPole. `learning_starts` is
-    rounded up to a multiple of N. Raises `ConfigError` for invalid numbers, `ValueError` (from
-    `init`) if agent and environment do not match.
+    probability of a random action, `[]`, or `[N]` with one for each environment. The other
+    arguments have the meaning of the fields of the same name in `Config`, but not their defaults,
+    which are tuned for CartPole. `learning_starts` is rounded up to a multiple of N. Raises
+    `ConfigError` for invalid numbers, `ValueError` (from `init`) if agent and environment do not match.
     """
     validate(num_steps=num_steps, num_updates=num_updates, learning_starts=learning_starts)
     validate(gamma=gamma, target_period=target_period, tau=tau)
@@ -103,7 +103,7 @@ def dqn(
             learner, info = learning.update(
                 loss_key, learner, sample, agent, optimizer, update_target
             )
-            buffer = replay.update(buffer, sample.handle, info.td_error)
+            buffer = replay.update(buffer, sample.handle, info.priority)
             return (learner, buffer), (info.loss, jnp.mean(jnp.abs(info.td_error)), info.grad_norm)
 
         keys = jax.random.split(replay_key, (num_updates, 2))
@@ -114,7 +114,7 @@ def dqn(
             env_steps=env_steps,
             num_updates=learner.num_updates,
             loss=loss,
-            epsilon=epsilon_now,
+            epsilon=jnp.mean(epsilon_now),
             td_error=td_error,
             grad_norm=grad_norm,
             episodes=episodes,

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdqn.agents import Agent
+from jaxdqn.agents import Agent, Losses
+from jaxdqn.agents.agent import Target
 from jaxdqn.networks import Params
 from jaxdqn.replay import Sample
 
@@ -27,12 +28,14 @@ class Learner(NamedTuple):
 
 
 class UpdateInfo(NamedTuple):
-    """Measurements of one update."""
+    """Measurements of one update, before its step."""
 
     loss: jax.Array
-    """`[]`, weighted mean over the batch, before the step."""
+    """`[]`, weighted mean over the batch."""
     td_error: jax.Array
-    """`[B]`, target minus prediction, before the step."""
+    """`[B]`, target minus prediction."""
+    priority: jax.Array
+    """`[B]`, from `Agent.loss`."""
     grad_norm: jax.Array
     """`[]`, global norm of the gradient, before clipping."""
 
@@ -64,16 +67,33 @@ def update(
     optimizer: optax.GradientTransformation,
     update_target: TargetUpdate,
 ) -> tuple[Learner, UpdateInfo]:
-    """`θ <- θ + optimizer(-∇_θ mean(weight · loss))`, then the target update."""
-
-    def mean_loss(params: Params) -> tuple[jax.Array, jax.Array]:
-        loss, td_error = agent.loss(key, params, learner.target_params, sample.batch)
-        return jnp.mean(sample.weight * loss), td_error
-
-    (loss, td_error), grads = jax.value_and_grad(mean_loss, has_aux=True)(learner.params)
-    steps, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
-    params = optax.apply_updates(learner.params, steps)
+    """One step towards the targets of the agent, then the update of the target network."""
+    target_key, loss_key = jax.random.split(key)
+    target = agent.target(target_key, learner.params, learner.target_params, sample.batch)
+    params, opt_state, info = gradient_step(
+        loss_key, learner.params, learner.opt_state, sample, target, agent, optimizer
+    )
     num_updates = learner.num_updates + 1
     target_params = update_target(params, learner.target_params, num_updates)
-    info = UpdateInfo(loss, td_error, optax.tree.norm(grads))
     return Learner(params, target_params, opt_state, num_updates), info
+
+
+def gradient_step(
+    key: jax.Array,
+    params: Params,
+    opt_state: optax.OptState,
+    sample: Sample,
+    target: Target,
+    agent: Agent,
+    optimizer: optax.GradientTransformation,
+) -> tuple[Params, optax.OptState, UpdateInfo]:
+    """`θ <- θ + optimizer(∇_θ mean(weight · loss))` with constant `target [B, ...]`."""
+
+    def mean_loss(params: Params) -> tuple[jax.Array, Losses]:
+        losses = agent.loss(key, params, sample.batch, target)
+        return jnp.mean(sample.weight * losses.loss), losses
+
+    (loss, losses), grads = jax.value_and_grad(mean_loss, has_aux=True)(params)
+    steps, opt_state = optimizer.update(grads, opt_state, params)
+    info = UpdateInfo(loss, losses.td_error, losses.priority, optax.tree.norm(grads))
+    return optax.apply_updates(params, steps), opt_state, info

@@ -6,6 +6,7 @@ The functions run under the axis `data` of `population.each`, once per shard; gr
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxdqn.config import Config, ConfigError
@@ -31,6 +32,11 @@ def shard(config: Config, data_shards: int) -> Config:
 def mean_gradients() -> optax.GradientTransformation:
     """`g <- mean of g over the shards`, the gradient of the whole batch. Put it first in an `optax.chain`."""
     return optax.stateless(lambda grads, params: jax.lax.pmean(grads, DATA))
+
+
+def max_weight(weight: jax.Array) -> jax.Array:
+    """The largest importance weight `[]` of the whole batch, of which each shard holds a part `[B / D]`."""
+    return jax.lax.pmax(jnp.max(weight), DATA)
 
 
 def combine(trainer: Trainer, data_shards: int) -> Trainer:

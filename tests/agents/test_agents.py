@@ -3,12 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from helpers import oracles
 from helpers.envs import TABLE, Table, table_agent, transition
+from helpers.training import losses
 
 from jaxdqn import agents, distributions, networks, targets
-from jaxdqn.agents.noisy import NoisyParams, sample_params
+from jaxdqn.agents.iqn import stratified
+from jaxdqn.agents.noisy import NoisyParams, perturb, sample_noise
 from jaxdqn.config import ConfigError
 
 # A second table, for the target network.
@@ -22,7 +25,7 @@ SUPPORT = distributions.support(0.0, 4.0, 5)
 def test_munchausen_equals_its_equation(action, temperature):
     agent = agents.munchausen(Table(TABLE), temperature, alpha=0.9, log_policy_min=-1.0)
     batch = transition(0, action, reward=1.0, discount=0.5, next_obs=1)
-    _, td_error = agent.loss(jax.random.key(0), TABLE, TARGET, batch)
+    td_error = losses(agent, TABLE, TARGET, batch).td_error
     q = np.asarray(TARGET, np.float64)
     target = oracles.munchausen_target(1.0, 0.5, q[0], q[1], action, 0.9, temperature, -1.0)
     np.testing.assert_allclose(td_error, [target - TABLE[0, action]], rtol=1e-5)
@@ -30,9 +33,7 @@ def test_munchausen_equals_its_equation(action, temperature):
 
 def test_munchausen_without_bonus_at_low_temperature_is_dqn():
     munchausen = agents.munchausen(Table(TABLE), temperature=1e-4, alpha=0.0)
-    found, expected = (
-        a.loss(jax.random.key(0), TABLE, TARGET, STEP) for a in (munchausen, table_agent())
-    )
+    found, expected = (losses(agent, TABLE, TARGET, STEP) for agent in (munchausen, table_agent()))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -43,7 +44,7 @@ def test_advantage_learning_lowers_the_target_of_suboptimal_actions_only():
     for action, expected in ((1, 2.25 - 0.6 - 2.0), (0, 2.25 - 1.0)):
         batch = transition(0, action, reward=1.0, discount=0.5, next_obs=1)
         np.testing.assert_allclose(
-            agent.loss(jax.random.key(0), TABLE, TARGET, batch)[1], [expected], rtol=1e-5
+            losses(agent, TABLE, TARGET, batch).td_error, [expected], rtol=1e-5
         )
 
 
@@ -52,9 +53,7 @@ def test_the_persistent_operator_is_at_least_the_target_of_the_repeated_action()
         Table(TABLE), alpha=0.9, operator=targets.persistent_advantage_learning
     )
     # 2.25 - 0.9 * 1.5 = 0.9 is below the target of action 1 repeated: 1 + 0.5 * 2.5 = 2.25.
-    np.testing.assert_allclose(
-        agent.loss(jax.random.key(0), TABLE, TARGET, STEP)[1], [2.25 - 2.0], rtol=1e-5
-    )
+    np.testing.assert_allclose(losses(agent, TABLE, TARGET, STEP).td_error, [2.25 - 2.0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
@@ -77,7 +76,7 @@ TARGET_LOGITS = jax.random.normal(jax.random.key(2), (2, 2, 5))
 
 def test_c51_is_the_cross_entropy_to_the_projected_target():
     agent = agents.c51(Table(LOGITS), SUPPORT)
-    loss, td_error = agent.loss(jax.random.key(0), LOGITS, TARGET_LOGITS, STEP)
+    loss, td_error, priority = losses(agent, LOGITS, TARGET_LOGITS, STEP)
     support = np.asarray(SUPPORT, np.float64)
     next_p = [oracles.softmax(x) for x in np.asarray(TARGET_LOGITS[1])]
     best = int(np.argmax([p @ support for p in next_p]))
@@ -85,6 +84,8 @@ def test_c51_is_the_cross_entropy_to_the_projected_target():
     p = oracles.softmax(np.asarray(LOGITS[0, 1]))
     np.testing.assert_allclose(loss, [-np.sum(target * np.log(p))], rtol=1e-5)
     np.testing.assert_allclose(td_error, [(target - p) @ support], rtol=1e-4)
+    # Not the difference of the means: distributions with equal means may differ.
+    np.testing.assert_allclose(priority, [-np.sum(target * np.log(p))], rtol=1e-5)
 
 
 def test_c51_q_values_are_the_means():
@@ -97,7 +98,7 @@ def test_double_c51_selects_the_action_with_the_online_network():
     agent = agents.c51(Table(LOGITS), SUPPORT, targets.double_action)
     online = LOGITS.at[1, 0].set(jnp.array([0.0, 0.0, 0.0, 0.0, 9.0]))
     target = TARGET_LOGITS.at[1, 1].set(jnp.array([0.0, 0.0, 0.0, 0.0, 9.0]))
-    _, td_error = agent.loss(jax.random.key(0), online, target, STEP)
+    td_error = losses(agent, online, target, STEP).td_error
     support = np.asarray(SUPPORT, np.float64)
     p = oracles.project(1 + 0.5 * support, oracles.softmax(np.asarray(target[1, 0])), support)
     mean = oracles.softmax(np.asarray(online[0, 1])) @ support
@@ -106,7 +107,7 @@ def test_double_c51_selects_the_action_with_the_online_network():
 
 def test_hl_gauss_is_the_cross_entropy_to_the_histogram_of_the_target():
     agent = agents.hl_gauss(Table(LOGITS), SUPPORT, sigma=0.7)
-    loss, td_error = agent.loss(jax.random.key(0), LOGITS, TARGET_LOGITS, STEP)
+    loss, td_error, priority = losses(agent, LOGITS, TARGET_LOGITS, STEP)
     support = np.asarray(SUPPORT, np.float64)
     value = max(oracles.softmax(x) @ support for x in np.asarray(TARGET_LOGITS[1]))
     target = 1.0 + 0.5 * value
@@ -114,6 +115,7 @@ def test_hl_gauss_is_the_cross_entropy_to_the_histogram_of_the_target():
     histogram = oracles.gaussian_histogram(target, support, 0.7)
     np.testing.assert_allclose(loss, [-np.sum(histogram * np.log(p))], rtol=1e-4)
     np.testing.assert_allclose(td_error, [target - p @ support], rtol=1e-4)
+    np.testing.assert_allclose(priority, [abs(target - p @ support)], rtol=1e-4)
 
 
 QUANTILES = jnp.array([[[0.0, 1.0], [1.0, 3.0]], [[2.0, 4.0], [0.0, 5.0]]])
@@ -121,11 +123,21 @@ QUANTILES = jnp.array([[[0.0, 1.0], [1.0, 3.0]], [[2.0, 4.0], [0.0, 5.0]]])
 
 def test_qr_dqn_is_the_quantile_huber_loss_of_all_pairs():
     agent = agents.qr_dqn(Table(QUANTILES), num_quantiles=2)
-    loss, td_error = agent.loss(jax.random.key(0), QUANTILES, QUANTILES + 1.0, STEP)
+    loss, td_error, priority = losses(agent, QUANTILES, QUANTILES + 1.0, STEP)
     # Next state: means 4 and 3.5, so action 0 with quantiles 3 and 5; targets 1 + 0.5 * (3, 5).
     expected = oracles.quantile_huber([1.0, 3.0], [0.25, 0.75], [2.5, 3.5], 1.0)
     np.testing.assert_allclose(loss, [expected], rtol=1e-5)
     np.testing.assert_allclose(td_error, [3.0 - 2.0])
+    np.testing.assert_allclose(priority, [expected], rtol=1e-5)
+
+
+def test_the_priority_of_dqn_is_the_magnitude_of_the_td_error():
+    batch = transition(1, 1, reward=1.0, discount=0.5, next_obs=0)
+    # 1 + 0.5 * 2 - 5.
+    found = losses(table_agent(error_loss=optax.huber_loss), TABLE, TABLE, batch)
+    np.testing.assert_allclose(found.td_error, [-3.0])
+    np.testing.assert_allclose(found.priority, [3.0])
+    np.testing.assert_allclose(found.loss, [2.5])
 
 
 class LevelTable:
@@ -152,7 +164,7 @@ def test_iqn_q_values_are_the_means_of_the_quantile_function():
 def test_iqn_samples_levels_for_each_loss_and_its_mean_loss_is_that_of_qr_dqn():
     agent = agents.iqn(LevelTable(), num_levels=8, num_target_levels=8)
     keys = jax.random.split(jax.random.key(3), 4_000)
-    loss = jax.vmap(lambda key: agent.loss(key, TABLE, TARGET, LEVEL_STEP)[0][0])(keys)
+    loss = jax.vmap(lambda key: losses(agent, TABLE, TARGET, LEVEL_STEP, key).loss[0])(keys)
     assert len(np.unique(loss)) > 3_900
     # Predicted 4 τ, target 1 + 0.5 * 5 τ'; QR-DQN with many quantiles has the same integral.
     levels = (np.arange(200) + 0.5) / 200
@@ -161,7 +173,15 @@ def test_iqn_samples_levels_for_each_loss_and_its_mean_loss_is_that_of_qr_dqn():
     np.testing.assert_allclose(np.mean(loss), 8 * qr, atol=4 * np.std(loss) / np.sqrt(4_000))
 
 
-NOISY = agents.noisy(agents.dqn(networks.QNetwork(networks.mlp((16,)), 2)))
+def test_iqn_samples_one_level_in_each_interval():
+    levels = np.array([stratified(jax.random.key(i), 4) for i in range(500)])
+    np.testing.assert_array_equal(np.floor(4 * levels), np.tile(np.arange(4.0), (500, 1)))
+    # Uniform within the interval: mean 1/2, standard deviation 1/√12.
+    np.testing.assert_allclose((4 * levels % 1).mean(0), 0.5, atol=4 / np.sqrt(12 * 500))
+
+
+HEAD = networks.heads.hidden(16)
+NOISY = agents.noisy(agents.dqn(networks.QNetwork(networks.mlp((8,)), 2, HEAD)))
 OBS = jnp.ones((20_000, 3))
 
 
@@ -171,16 +191,15 @@ def test_noise_differs_between_environments_and_greedy_values_have_none():
     assert len(np.unique(np.asarray(q)[:, 0])) == 64
     greedy = NOISY.q_values(params, OBS[:64])
     assert len(np.unique(np.asarray(greedy), axis=0)) == 1
-    np.testing.assert_allclose(
-        greedy, networks.QNetwork(networks.mlp((16,)), 2).apply(params.mean, OBS[:64])
-    )
+    network = networks.QNetwork(networks.mlp((8,)), 2, HEAD)
+    np.testing.assert_allclose(greedy, network.apply(params.mean, OBS[:64]))
 
 
 def test_noise_has_mean_zero_and_the_variance_of_its_scale():
     layer = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
     params = NoisyParams({"Dense_0": layer}, {"Dense_0": jax.tree.map(lambda x: x + 0.5, layer)})
-    keys = jax.random.split(jax.random.key(4), 20_000)
-    sampled = jax.vmap(lambda key: sample_params(key, params)["Dense_0"])(keys)
+    noise = sample_noise(jax.random.key(4), params, 20_000)
+    sampled = jax.vmap(lambda noise: perturb(params, noise)["Dense_0"])(noise)
     kernel, bias = np.asarray(sampled["kernel"]), np.asarray(sampled["bias"])
     # f(x)² = |x| has mean m = √(2/π): the bias has variance 0.25 m, the kernel 0.25 m².
     half_normal = np.sqrt(2 / np.pi)
@@ -193,33 +212,126 @@ def test_noise_has_mean_zero_and_the_variance_of_its_scale():
     )
 
 
-def test_only_dense_layers_have_noise():
-    agent = agents.noisy(
-        agents.dqn(networks.QNetwork(networks.mlp((8,), activation=networks.norm_relu), 2))
+def test_only_dense_layers_after_the_torso_have_noise():
+    head = networks.heads.hidden(8, networks.norm_relu)
+    network = networks.QNetwork(networks.conv((2,), (8,), networks.norm_relu), 2, head)
+    params = agents.noisy(agents.dqn(network)).init(jax.random.key(0), jnp.ones((1, 5, 5, 1)))
+    sampled = perturb(params, sample_noise(jax.random.key(1), params, 1)[0])
+    moved = jax.tree.map(lambda x, y: bool(np.all(x != y)), sampled, params.mean)["params"]
+    assert moved == {
+        "torso": jax.tree.map(lambda x: False, moved["torso"]),
+        "Dense_0": {"kernel": True, "bias": True},
+        "LayerNorm_0": {"scale": False, "bias": False},
+        "Dense_1": {"kernel": True, "bias": True},
+    }
+    # σ is 0.5 / √inputs, and only these layers have one: 8 features, 8 hidden units.
+    scales = jax.tree.map(lambda x: np.unique(x).tolist(), params.scale)["params"]
+    expected = {"kernel": [np.float32(0.5 / np.sqrt(8))], "bias": [np.float32(0.5 / np.sqrt(8))]}
+    assert scales == {"Dense_0": expected, "Dense_1": expected}
+
+
+def test_an_update_uses_three_independent_samples_of_the_noise():
+    """For the selection of the next action, the target network and the prediction."""
+    layer = {"Dense_0": {"kernel": jnp.zeros((1, 1)), "bias": jnp.zeros(1)}}
+    seen = agents.Agent(
+        init=lambda key, obs: layer,
+        q_values=lambda params, obs: obs,
+        target=lambda key, params, target_params, batch: (params, target_params),
+        loss=lambda key, params, batch, target: agents.Losses(params, *target),
+        explore=lambda key, params, obs: obs,
     )
-    params = agent.init(jax.random.key(0), OBS[:2])
-    sampled, mean = (
-        tree["params"]["Torso_0"]
-        for tree in (sample_params(jax.random.key(1), params), params.mean)
+    agent = agents.noisy(seen, initial_scale=1.0)
+    params = agent.init(jax.random.key(0), jnp.ones((1, 1)))
+    keys = jax.random.split(jax.random.key(1), 4_000)
+    samples = jax.vmap(lambda key: losses(agent, params, params, STEP, key))(keys)
+    noise = [np.asarray(sample["Dense_0"]["bias"])[:, 0] for sample in samples]
+    # 4 standard errors of a correlation of 4,000 pairs.
+    np.testing.assert_allclose(np.corrcoef(noise), np.eye(3), atol=4 / np.sqrt(4_000))
+
+
+def test_rainbow_selects_the_next_action_with_a_network_of_its_own():
+    """Both actions are equally good; noise selects each in about half of the updates."""
+    table = agents.Agent(
+        init=lambda key, obs: {"Dense_0": {"kernel": jnp.zeros((1, 2)), "bias": jnp.zeros(2)}},
+        q_values=lambda params, obs: obs,
+        target=lambda key, params, target_params, batch: targets.double_action(
+            target_params["Dense_0"]["bias"][None], params["Dense_0"]["bias"][None]
+        ),
+        loss=lambda key, params, batch, target: agents.Losses(
+            jnp.argmax(params["Dense_0"]["bias"])[None], target, target
+        ),
+        explore=lambda key, params, obs: obs,
     )
-    for name in ("scale", "bias"):
-        np.testing.assert_array_equal(sampled["LayerNorm_0"][name], mean["LayerNorm_0"][name])
-    assert np.all(sampled["Dense_0"]["kernel"] != mean["Dense_0"]["kernel"])
+    agent = agents.noisy(table)
+    params = agent.init(jax.random.key(0), jnp.ones((1, 1)))
+    keys = jax.random.split(jax.random.key(2), 2_000)
+    predicted, selected, _ = jax.vmap(lambda key: losses(agent, params, params, STEP, key))(keys)
+    agree = np.mean(np.asarray(predicted) == np.asarray(selected))
+    # With one sample for both they would always agree. 4 standard errors.
+    np.testing.assert_allclose(agree, 0.5, atol=4 * 0.5 / np.sqrt(2_000))
 
 
-def test_an_update_samples_separate_noise_for_the_online_and_target_network():
-    params = NOISY.init(jax.random.key(0), OBS[:2])
-    batch = transition(0, 1)._replace(obs=jnp.ones((1, 3)), next_obs=jnp.ones((1, 3)))
+IMAGES = np.random.default_rng(0).random((6, 5, 5, 2)) < 0.3
+IMAGE_BATCH = transition(0, 1)._replace(
+    obs=jnp.array(IMAGES),
+    next_obs=jnp.array(IMAGES[::-1]),
+    action=jnp.array([0, 1, 2, 0, 1, 2]),
+    reward=jnp.array([0.5, -1.0, 0.0, 2.0, 1.0, 9.0]),
+    discount=jnp.array([0.9, 0.9, 0.0, 0.9, 0.81, 0.9]),
+    done=jnp.zeros(6, bool),
+)
 
-    def td_error(seed, action):
-        taken = batch._replace(action=jnp.array([action]), discount=jnp.ones(1))
-        return float(NOISY.loss(jax.random.key(seed), params, params, taken)[1][0])
 
-    errors = [[td_error(seed, action) for action in (0, 1)] for seed in range(8)]
-    assert len({error for pair in errors for error in pair}) == 16
-    # The state is its own successor and the reward is 0: with equal noise in both networks the
-    # better action would have error 0.
-    assert all(abs(min(pair)) > 1e-6 for pair in errors)
+@pytest.mark.parametrize("name", ["dqn", "munchausen", "c51", "qr", "hl-gauss"])
+def test_losses_on_images_equal_the_equations(name):
+    """Of a convolutional network and a batch, each transition against a loop in NumPy."""
+    atoms = {"c51": 5, "qr": 4, "hl-gauss": 5}.get(name)
+    network = networks.QNetwork(networks.conv((4,), (8,)), 3, num_atoms=atoms)
+    make = {
+        "dqn": lambda: agents.dqn(network),
+        "munchausen": lambda: agents.munchausen(network, 0.5),
+        "c51": lambda: agents.c51(network, SUPPORT),
+        "qr": lambda: agents.qr_dqn(network, 4),
+        "hl-gauss": lambda: agents.hl_gauss(network, SUPPORT, 0.7),
+    }
+    params, target_params = (network.init(jax.random.key(i), IMAGE_BATCH.obs) for i in (0, 1))
+    found = losses(make[name](), params, target_params, IMAGE_BATCH)
+    out, target_out, next_out = (
+        np.asarray(network.apply(p, obs), np.float64)
+        for p, obs in (
+            (params, IMAGE_BATCH.obs),
+            (target_params, IMAGE_BATCH.obs),
+            (target_params, IMAGE_BATCH.next_obs),
+        )
+    )
+    support = np.asarray(SUPPORT, np.float64)
+    expected = []
+    for i in range(6):
+        a, r, g = (
+            float(x[i]) for x in (IMAGE_BATCH.action, IMAGE_BATCH.reward, IMAGE_BATCH.discount)
+        )
+        a = int(a)
+        if name == "dqn":
+            expected.append((r + g * max(next_out[i]) - out[i, a]) ** 2 / 2)
+        elif name == "munchausen":
+            target = oracles.munchausen_target(r, g, target_out[i], next_out[i], a, 0.9, 0.5, -1.0)
+            expected.append((target - out[i, a]) ** 2 / 2)
+        elif name == "qr":
+            best = np.argmax(next_out[i].mean(-1))
+            levels = (np.arange(4) + 0.5) / 4
+            expected.append(
+                oracles.quantile_huber(out[i, a], levels, r + g * next_out[i, best], 1.0)
+            )
+        else:
+            p, next_p = oracles.softmax_rows(out[i]), oracles.softmax_rows(next_out[i])
+            best = np.argmax(next_p @ support)
+            target = (
+                oracles.project(r + g * support, next_p[best], support)
+                if name == "c51"
+                else oracles.gaussian_histogram(r + g * (next_p @ support)[best], support, 0.7)
+            )
+            expected.append(-np.sum(target * np.log(p[a])))
+    np.testing.assert_allclose(found.loss, expected, rtol=2e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -248,13 +360,21 @@ AGENTS = {
     ),
     "advantage": lambda: agents.advantage_learning(networks.QNetwork(networks.mlp((8,)), 2)),
     "c51": lambda: agents.c51(
-        networks.QNetwork(networks.mlp((8,)), 2, networks.heads.dueling, 5), SUPPORT
+        networks.QNetwork(networks.mlp((8,)), 2, networks.heads.dueling(6), 5), SUPPORT
     ),
     "hl-gauss": lambda: agents.hl_gauss(
         networks.QNetwork(networks.mlp((8,)), 2, num_atoms=5), SUPPORT, 0.7
     ),
     "qr": lambda: agents.qr_dqn(networks.QNetwork(networks.mlp((8,)), 2, num_atoms=4), 4),
-    "iqn": lambda: agents.iqn(networks.ImplicitQuantile(networks.mlp((8,)), 2, num_cosines=6)),
+    "iqn": lambda: agents.iqn(
+        # Not ReLU, whose derivative is undefined where all features are zero.
+        networks.ImplicitQuantile(
+            networks.mlp((8,), activation=jnp.tanh), 2, networks.heads.hidden(6), num_cosines=6
+        )
+    ),
+    "rainbow": lambda: agents.rainbow(
+        networks.QNetwork(networks.mlp((8,)), 2, networks.heads.dueling(6), 5), SUPPORT
+    ),
     "noisy": lambda: NOISY,
 }
 
@@ -281,7 +401,7 @@ def test_gradients_equal_finite_differences(name):
 
         def along(t):
             moved = jax.tree.map(lambda x, d: x + t * d, params, direction)
-            return jnp.mean(agent.loss(jax.random.key(2), moved, target, batch)[0])
+            return jnp.mean(losses(agent, moved, target, batch).loss)
 
         along = jax.jit(along)
         numeric = (along(1e-6) - along(-1e-6)) / 2e-6

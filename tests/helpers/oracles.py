@@ -10,6 +10,10 @@ def softmax(x):
     return e / e.sum()
 
 
+def softmax_rows(rows):
+    return np.array([softmax(row) for row in rows])
+
+
 def project(atoms, probabilities, support):
     """Algorithm 1 of arXiv:1707.06887, one transition."""
     support = np.asarray(support, np.float64)

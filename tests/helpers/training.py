@@ -20,7 +20,7 @@ def chain_trainer(n_step=1, buffer_size=2_000, gamma=GAMMA, epsilon=1.0, time_li
         agents.dqn(networks.QNetwork(networks.mlp(()), 2)),
         replay.uniform(buffer_size, 32, n_step),
         optax.adam(optax.linear_schedule(0.02, 0.0, 4_000)),
-        lambda env_steps: jnp.full_like(env_steps, epsilon, jnp.float32),
+        lambda env_steps: jnp.asarray(epsilon, jnp.float32),
         num_steps=2,
         num_updates=2,
         learning_starts=80,
@@ -31,6 +31,13 @@ def chain_trainer(n_step=1, buffer_size=2_000, gamma=GAMMA, epsilon=1.0, time_li
 
 
 TRAINER = chain_trainer()
+
+
+def losses(agent, params, target_params, batch, key=None):
+    """The losses of one update; differentiable in `params` as the gradient step is."""
+    target_key, loss_key = jax.random.split(jax.random.key(0) if key is None else key)
+    target = agent.target(target_key, params, target_params, batch)
+    return agent.loss(loss_key, params, batch, jax.lax.stop_gradient(target))
 
 
 def equal(x, y):

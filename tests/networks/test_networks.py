@@ -18,7 +18,10 @@ def build(head=networks.heads.linear, **options):
     return network, network.init(jax.random.key(1), OBS)
 
 
-@pytest.mark.parametrize("head", [networks.heads.linear, networks.heads.dueling])
+HEADS = [networks.heads.linear, networks.heads.hidden(6), networks.heads.dueling(6)]
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_networks_accept_any_leading_axes(head):
     network, params = build(head)
     q = network.apply(params, OBS)
@@ -41,18 +44,62 @@ def test_integer_observations_are_converted():
     )
 
 
-def test_dueling_advantages_are_centred():
-    network, params = build(networks.heads.dueling)
-    # With a value stream that is constant, the mean over the actions is that constant.
-    layers = params["params"] | {"Dense_0": {"kernel": jnp.zeros((8, 1)), "bias": jnp.array([7.0])}}
-    q = network.apply({"params": layers}, OBS)
-    np.testing.assert_allclose(jnp.mean(q, axis=-1), np.full((2, 5), 7.0), rtol=1e-5)
+FEW = OBS[:, 0]
+
+
+def dense(layer, x):
+    return x @ np.asarray(layer["kernel"], np.float64) + np.asarray(layer["bias"], np.float64)
+
+
+@pytest.mark.parametrize("num_atoms", [None, 3])
+def test_dueling_is_its_equation_with_a_hidden_layer_in_each_stream(num_atoms):
+    """Wang et al. (2016), eq. 9; for atoms, of each atom separately."""
+    network = networks.QNetwork(
+        networks.mlp(()), 5, networks.heads.dueling(7, jnp.tanh), num_atoms=num_atoms
+    )
+    params = network.init(jax.random.key(0), FEW)
+    value_hidden, value, advantage_hidden, advantage = (
+        params["params"][f"Dense_{i}"] for i in range(4)
+    )
+    x = np.asarray(FEW, np.float64)
+    v = dense(value, np.tanh(dense(value_hidden, x))).reshape(2, 1, -1)
+    a = dense(advantage, np.tanh(dense(advantage_hidden, x))).reshape(2, 5, -1)
+    expected = v + a - a.mean(1, keepdims=True)
+    q = network.apply(params, FEW)
+    np.testing.assert_allclose(np.asarray(q).reshape(2, 5, -1), expected, rtol=1e-4, atol=1e-6)
+    assert value_hidden["kernel"].shape == advantage_hidden["kernel"].shape == (4, 7)
+
+
+def test_implicit_quantiles_are_their_equation_with_a_hidden_layer_after_the_product():
+    """Dabney et al. (2018), eq. 4: `f(ψ(x) ⊙ φ(τ))` with `φ_j(τ) = ReLU(Σ_i cos(π i τ) w_ij + b_j)`."""
+    network = networks.ImplicitQuantile(
+        networks.mlp((6,), activation=jnp.tanh), 3, networks.heads.hidden(5, jnp.tanh), 4
+    )
+    levels = jnp.array([[0.1, 0.7], [0.25, 0.9]])
+    params = network.init(jax.random.key(0), FEW, levels)
+    layers = params["params"]
+    found = np.asarray(network.apply(params, FEW, levels))
+    for b in range(2):
+        ψ = np.tanh(dense(layers["torso"]["Dense_0"], np.asarray(FEW[b], np.float64)))
+        for k in range(2):
+            cosines = np.array([np.cos(np.pi * i * float(levels[b, k])) for i in range(4)])
+            φ = np.maximum(dense(layers["Dense_0"], cosines), 0)
+            q = dense(layers["Dense_2"], np.tanh(dense(layers["Dense_1"], ψ * φ)))
+            np.testing.assert_allclose(found[b, :, k], q, rtol=1e-4, atol=1e-6)
+
+
+def test_levels_that_all_observations_share_give_the_same_quantiles():
+    network = networks.ImplicitQuantile(networks.mlp((6,)), 3, networks.heads.hidden(5))
+    levels = jnp.array([0.2, 0.6])
+    params = network.init(jax.random.key(0), FEW, levels)
+    shared, own = (network.apply(params, FEW, x) for x in (levels, jnp.tile(levels, (2, 1))))
+    np.testing.assert_allclose(shared, own, rtol=1e-5, atol=1e-6)
 
 
 def test_norm_relu_is_layer_norm_then_relu():
     network, params = build(activation=networks.norm_relu)
     keys = jax.random.split(jax.random.key(2), 2)
-    torso = params["params"]["Torso_0"]
+    torso = params["params"]["torso"]
     torso["LayerNorm_0"] = {
         "scale": jax.random.normal(keys[0], (8,)),
         "bias": jax.random.normal(keys[1], (8,)),

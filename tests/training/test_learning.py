@@ -113,9 +113,9 @@ def test_updates_are_counted_and_the_target_is_a_separate_copy():
 
 def by_hand(params, target_params, batch, max_norm):
     """A whole update of a 3-5-2 network, forward and backward, in NumPy and float64."""
-    torso, head = params["params"]["Torso_0"]["Dense_0"], params["params"]["Dense_0"]
+    torso, head = params["params"]["torso"]["Dense_0"], params["params"]["Dense_0"]
     target_torso, target_head = (
-        target_params["params"]["Torso_0"]["Dense_0"],
+        target_params["params"]["torso"]["Dense_0"],
         target_params["params"]["Dense_0"],
     )
     scale = np.array([0.5, 2.0, 1.0])
@@ -167,7 +167,7 @@ def test_an_update_of_a_network_equals_numpy(max_norm):
     np.testing.assert_allclose(info.td_error, td_error, rtol=1e-4, atol=1e-5)
     new = after.params["params"]
     for found, expected, layer in (
-        (new["Torso_0"]["Dense_0"], step["torso"], old["params"]["Torso_0"]["Dense_0"]),
+        (new["torso"]["Dense_0"], step["torso"], old["params"]["torso"]["Dense_0"]),
         (new["Dense_0"], step["head"], old["params"]["Dense_0"]),
     ):
         for name in ("kernel", "bias"):

@@ -9,7 +9,7 @@ from experiments.sweeps import grid
 from jaxdqn.config import ConfigError
 
 NAMES = (
-    "adam_epsilon, batch_size, buffer_size, epsilon_end, epsilon_start, exploration_fraction, gamma, "
+    "adam_epsilon, advantage_alpha, batch_size, buffer_size, epsilon_end, epsilon_start, exploration_fraction, gamma, "
     "kappa, learning_rate, learning_starts, max_grad_norm, munchausen_alpha, n_step, noise_scale, "
     "num_atoms, num_envs, num_epochs, num_levels, num_minibatches, num_quantiles, num_steps, "
     "num_updates, priority_alpha, priority_beta, sigma, target_period, tau, td_lambda, temperature, "

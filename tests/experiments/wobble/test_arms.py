@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.training import losses
 
 from experiments.wobble import arms, probes, student
 from experiments.wobble.default import default
@@ -36,7 +37,7 @@ def of_agent(agent):
     def loss(batch):
         params, target_params = (agent.init(jax.random.key(KEY + i), batch.obs) for i in (0, 1))
         larger = jax.tree.map(lambda x: 3 * x, params)
-        return agent.loss(jax.random.key(KEY), larger, target_params, batch)[0]
+        return losses(agent, larger, target_params, batch, jax.random.key(KEY)).loss
 
     return np.asarray(jax.jit(loss)(batch())).tolist()
 

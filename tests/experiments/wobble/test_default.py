@@ -18,9 +18,9 @@ def test_a_replaced_part_that_is_equal_changes_nothing():
     recipe = default.default(400, **SMALL)
     replaced = default.with_agent(recipe, parts.default_agent())
     replaced = default.with_epsilon(replaced, lambda epsilon: epsilon)
+    replaced = default.with_optimizer(replaced, lambda config, rate: optax.adam(rate, eps=1e-4))
     replaced = dataclasses.replace(
         replaced,
-        optimizer=lambda config, rate: optax.adam(rate, eps=1e-4),
         learning_rate=lambda config, n: optax.linear_schedule(2.5e-3, 0.0, n),
     )
     same(recipe.trainer(), replaced.trainer(), num_iterations=20)

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from helpers.envs import chain, numbered
+from helpers.envs import chain, numbered, table_agent
 
 from experiments.wobble import probes
-from jaxdqn import agents, envs, policies
+from jaxdqn import envs, policies
 from jaxdqn.replay.uniform import add, init
 
 
@@ -83,11 +83,10 @@ def test_a_measurement_by_hand():
     def q_values(params, obs):
         return obs @ params
 
-    agent = agents.Agent(
-        lambda key, obs: jnp.zeros((5, 2)),
-        q_values,
-        lambda *args: (jnp.zeros(1), jnp.zeros(1)),
-        lambda key, params, obs: q_values(params, obs),
+    agent = table_agent()._replace(
+        init=lambda key, obs: jnp.zeros((5, 2)),
+        q_values=q_values,
+        explore=lambda key, params, obs: q_values(params, obs),
     )
     params = jnp.zeros((5, 2)).at[3].set(jnp.array([1.0, 2.0])).at[4].set(jnp.array([1.0, 4.0]))
     example = jax.tree.map(lambda x: jnp.asarray(x)[0], numbered(0, 1, 1))

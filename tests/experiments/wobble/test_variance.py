@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.envs import chain
+from helpers.envs import chain, table_agent
 from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.wobble import episodes, variance
-from jaxdqn import agents
 
 
 def test_a_split_by_hand():
@@ -75,11 +74,10 @@ def test_each_policy_plays_with_its_own_parameters_and_its_own_epsilon():
     def q_values(params, obs):
         return jnp.tile(params[None], (obs.shape[0], 1))
 
-    agent = agents.Agent(
-        lambda key, obs: jnp.zeros(2),
-        q_values,
-        lambda *args: (jnp.zeros(1), jnp.zeros(1)),
-        lambda key, params, obs: q_values(params, obs),
+    agent = table_agent()._replace(
+        init=lambda key, obs: jnp.zeros(2),
+        q_values=q_values,
+        explore=lambda key, params, obs: q_values(params, obs),
     )
     left, right = [1.0, 0.0], [0.0, 1.0]
     params, epsilon = jnp.array([left, right, left]), jnp.array([-1.0, -1.0, 2.0])
