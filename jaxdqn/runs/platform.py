@@ -33,13 +33,16 @@ def configure(cpu_devices: int = 1, compilation_cache: bool = True, threads: int
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def compiler_options() -> dict[str, int]:
+def compiler_options() -> dict[str, str]:
     """Options of `jax.jit`; starts the backend.
 
-    LLVM's optimisation level 1 instead of 3 on a CPU: compiles in 0.8 of the time, and the
-    programs are as fast, because they spend their time in library calls.
+    XLA's CPU backend hands elementwise operations and reductions to YNNPACK, one call each, where
+    its own loops fuse them. With matrix products only, an update of DQN takes 0.93 of the time, of
+    noisy DQN 0.85, of QR-DQN 0.75. Older versions have no such option.
     """
-    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
+    if jax.default_backend() != "cpu" or jax.__version_info__ < (0, 10, 2):
+        return {}
+    return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 
 
 def cores() -> int:
