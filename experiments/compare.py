@@ -2,11 +2,14 @@
 
     python experiments/compare.py --env CartPole-v1 --seeds 10 --seed 600
 
-Each agent uses its recipe. Seeds that the CSV file already holds are not trained again.
+Each agent uses its recipe, and each seed gives the same numbers as in `train.py`, to the bit on a CPU.
+Seeds that the CSV file already holds are not trained again; a training that was stopped continues.
 """
 
 import dataclasses
 import functools
+import itertools
+import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +21,14 @@ from matplotlib.figure import Figure
 from experiments.benchmark import measure
 from experiments.results import markdown, rows
 from experiments.results.estimates import line
-from experiments.results.rows import Row
+from experiments.results.rows import LOWEST, Row
 from jaxdqn import recipes, training
 from jaxdqn.config import check_at_least
 from jaxdqn.recipes import AGENTS, AgentName, Recipe
-from jaxdqn.runs import cli, platform, plots
-from jaxdqn.training import population, session
+from jaxdqn.runs import cli, directory, experiment, platform, plots
+from jaxdqn.runs.errors import Interrupted, RunError
 
-EVAL_EPISODES = 100
+EVAL_EPISODES = experiment.Args.eval_episodes
 TIMED_ITERATIONS = 250
 FIELDS = ("agent", "seed", "final_return", "best_return")
 
@@ -47,25 +50,46 @@ class Args:
     repeats: int = 5
     """Timings of an update; 0 omits them."""
     out: Path = Path("runs/compare")
-    """Directory of agents.csv and agents.png."""
+    """Directory of agents.csv, agents.png and the run directories."""
 
 
-def train(recipe: Recipe, seeds: Sequence[int]) -> list[Row]:
-    """One row per seed, with the mean returns of the last and of the best evaluation."""
-    trainer, evaluate = recipe.trainer(), recipe.evaluate(EVAL_EPISODES)
-    iterations = (recipe.steps - trainer.learning_starts) // trainer.iteration_steps
-    length = max(recipe.eval_interval // trainer.iteration_steps, 1)
+def train(recipe: Recipe, seeds: Sequence[int], out: Path) -> list[Row]:
+    """One row per seed, with the mean returns of the last and of the best evaluation.
 
-    def whole(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        end, returns = session.train(key, trainer, evaluate, iterations, length)
-        return returns[-1], end.best_return
+    Consecutive seeds are trained in one run directory in `out`, as by `train.py`; a training that was
+    stopped continues there.
+    """
+    found: list[Row] = []
+    stretches = itertools.groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])
+    for _, stretch in stretches:
+        found += _train_consecutive(recipe, [seed for _, seed in stretch], out)
+    return found
 
-    layout = population.layout(len(seeds))
-    final, best = jax.jit(population.each(whole, layout))(population.keys(seeds))
+
+def _train_consecutive(recipe: Recipe, seeds: Sequence[int], out: Path) -> list[Row]:
+    args = experiment.Args(steps=recipe.steps, seeds=len(seeds), seed=seeds[0])
+    recipe, args = experiment.complete(recipe, args)
+    agents = experiment.population(recipe.config, recipe, seeds)
+    training = experiment.prepare(recipe, args, agents)
+    name = recipe.env_name.replace("/", "-").replace(":", "-")
+    run_dir = out / f"{name}-{recipe.agent_name}-{seeds[0]}-{seeds[-1]}"
+    resume = run_dir.exists()
+    directory.create(run_dir, out, experiment.run_config(recipe, args), resume)
+    try:
+        result, _ = training.run(run_dir, resume, quiet=False)
+    except Interrupted as error:
+        raise RunError(f"{error} The same command continues.", error.exit_code) from None
+    shutil.rmtree(run_dir / "checkpoints")  # They hold the replay, of gigabytes for images.
+    returns = zip(result.seeds, result.final_return, result.best_return, strict=True)
     return [
-        dict(zip(FIELDS, (recipe.agent_name, str(seed), f"{f:.4f}", f"{b:.4f}"), strict=True))
-        for seed, f, b in zip(seeds, final.tolist(), best.tolist(), strict=True)
+        dict(zip(FIELDS, (recipe.agent_name, str(seed), cell(final), cell(best)), strict=True))
+        for seed, final, best in returns
     ]
+
+
+def cell(value: float | None) -> str:
+    """A return in a CSV file; one that is not finite counts as the lowest."""
+    return f"{LOWEST if value is None else value:.4f}"
 
 
 def update_ratios(chosen: Mapping[str, Recipe], dqn: Recipe, repeats: int) -> dict[str, float]:
@@ -73,7 +97,8 @@ def update_ratios(chosen: Mapping[str, Recipe], dqn: Recipe, repeats: int) -> di
     calls, updates = {}, {}
     for name, recipe in {"dqn": dqn, **chosen}.items():
         trainer = recipe.trainer()
-        program = jax.jit(functools.partial(training.run, trainer, num_iterations=TIMED_ITERATIONS))
+        run = functools.partial(training.run, trainer, num_iterations=TIMED_ITERATIONS)
+        program = jax.jit(run, compiler_options=platform.compiler_options())
         state = jax.jit(trainer.init)(jax.random.key(0))
         calls[name] = functools.partial(program, state)
         _, metrics = calls[name]()
@@ -135,7 +160,7 @@ def main(args: Args) -> None:
     rows.create(args.out, {"env": args.env, **plan})
     path, seeds = args.out / "agents.csv", range(args.seed, args.seed + args.seeds)
     for name, own in chosen.items():
-        rows.fill(path, FIELDS, {"agent": name}, seeds, functools.partial(train, own))
+        rows.fill(path, FIELDS, {"agent": name}, seeds, functools.partial(train, own, out=args.out))
     found = [
         row
         for row in rows.read(path, FIELDS)

@@ -19,6 +19,7 @@ import numpy as np
 import tyro
 
 from experiments.results import markdown, rows
+from experiments.results.rows import LOWEST
 from experiments.sweeps import grid, picture
 from experiments.sweeps.grid import Configuration
 from experiments.sweeps.ranking import ranking
@@ -31,8 +32,6 @@ from jaxdqn.training.population import Population
 
 SHOWN = 20
 """Configurations in the ranking on the terminal."""
-LOWEST = float(np.finfo(np.float32).min)
-"""Stands for a return that is not finite, and ranks last."""
 MAX_AGENTS = 10_000_000
 """Upper limit of the agents of a sweep."""
 

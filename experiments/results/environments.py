@@ -39,14 +39,14 @@ class Args:
     seed: int = 100
     """First seed; the others are the integers after it; at least 0."""
     out: Path = Path("runs/environments")
-    """Directory of environments.csv."""
+    """Directory of environments.csv and the run directories."""
 
 
-def train_env(recipe: Recipe, seeds: Sequence[int]) -> list[Row]:
+def train_env(recipe: Recipe, out: Path, seeds: Sequence[int]) -> list[Row]:
     """The rows of some seeds."""
     random_return = f"{random_policy(recipe):.4f}"
     own = {"env": recipe.env_name, "steps": str(recipe.steps), "random_return": random_return}
-    return [row | own for row in train(recipe, seeds)]
+    return [row | own for row in train(recipe, seeds, out)]
 
 
 def random_policy(recipe: Recipe) -> float:
@@ -86,7 +86,9 @@ def main(args: Args) -> None:
     for name in args.envs or [name for name in envs.names() if "/" not in name]:
         recipe = recipes.find(name, args.agent)
         where = {"env": name, "agent": args.agent, "steps": str(recipe.steps)}
-        found = rows.fill(path, FIELDS, where, seeds, functools.partial(train_env, recipe))
+        found = rows.fill(
+            path, FIELDS, where, seeds, functools.partial(train_env, recipe, args.out)
+        )
         own = [row for row in found if all(row[key] == value for key, value in where.items())]
         lines.append(line([row for row in own if int(row["seed"]) in seeds], recipe.solved_at))
     cli.say(markdown.table(f"{args.agent}, final policy, {EVAL_EPISODES} episodes", lines))

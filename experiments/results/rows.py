@@ -8,11 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxdqn.config import ConfigError
 from jaxdqn.runs import cli, directory, signals
 from jaxdqn.runs.errors import DAMAGED, RunError
 
 Row = dict[str, str]
+LOWEST = float(np.finfo(np.float32).min)
+"""Stands for a return that is not finite, and ranks last."""
 
 
 def create(folder: Path, plan: Mapping[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 import csv
 import dataclasses
+import json
+import os
+import signal
 
 import jax
 import numpy as np
@@ -10,6 +13,8 @@ import pytest
 from experiments import compare
 from jaxdqn import recipes, training
 from jaxdqn.recipes import AGENTS
+from jaxdqn.runs import experiment, logs
+from jaxdqn.runs.errors import RunError
 
 SMALL = {"features": (8,), "channels": (2,), "num_envs": 8}
 REPLAY = {"buffer_size": 800, "learning_starts": 80, "batch_size": 16}
@@ -32,6 +37,55 @@ def test_every_agent_trains(env, name):
     assert any(np.any(x != y) for x, y in zip(before, after, strict=True))
     q = recipe.agent().q_values(trainer.params(end), start.actor.obs)
     assert q.shape == (8, recipe.env.num_actions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", ["dqn", "pqn"])
+def test_a_seed_has_the_numbers_of_train_py_to_the_bit(tmp_path, agent):
+    """Of the policy, the returns and the curve, alone in `train.py` and as one of two here."""
+    steps = 3_000
+    options = experiment.EnvArgs(
+        agent=agent, steps=steps, seed=4, run_dir=tmp_path / "alone", quiet=True
+    )
+    args = compare.Args(agents=(agent,), steps=steps, seeds=2, seed=3, repeats=0, out=tmp_path)
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        experiment.train(options)
+        compare.main(args)
+    together = tmp_path / f"CartPole-v1-{agent}-3-4"
+    for name in ("final.npz", "best.npz"):
+        alone, both = (np.load(path / "policy" / name) for path in (tmp_path / "alone", together))
+        assert alone.files == both.files
+        for array in alone.files:
+            np.testing.assert_array_equal(alone[array][0], both[array][1])
+    alone, both = (
+        [json.loads(line)["eval_return"] for line in (path / "metrics.jsonl").open()]
+        for path in (tmp_path / "alone", together)
+    )
+    assert [row[0] for row in alone] == [row[1] for row in both]
+    assert len(alone) >= 2
+    (row,) = (row for row in csv.DictReader((tmp_path / "agents.csv").open()) if row["seed"] == "4")
+    assert row["final_return"] == f"{alone[-1][0]:.4f}"
+    assert row["best_return"] == f"{max(row[0] for row in alone):.4f}"
+
+
+@pytest.mark.slow
+def test_a_stopped_comparison_continues_where_it_was(tmp_path, monkeypatch):
+    def write(log, chunk, report, before=logs.Log.write):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return before(log, chunk, report)
+
+    args = compare.Args(agents=("dqn",), steps=12_000, seeds=2, seed=3, repeats=0)
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        monkeypatch.setattr(logs.Log, "write", write)
+        with pytest.raises(RunError, match=r"SIGTERM: stopped and saved .* The same command"):
+            compare.main(dataclasses.replace(args, out=tmp_path / "stopped"))
+        monkeypatch.undo()
+        assert not (tmp_path / "stopped" / "agents.csv").exists()
+        for name in ("stopped", "whole"):
+            compare.main(dataclasses.replace(args, out=tmp_path / name))
+    stopped, whole = ((tmp_path / name / "agents.csv").read_text() for name in ("stopped", "whole"))
+    assert stopped == whole
+    assert not list(tmp_path.glob("*/*/checkpoints"))
 
 
 @pytest.mark.slow
