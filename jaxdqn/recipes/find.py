@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdqn import envs, networks, policies
+from jaxdqn import envs, networks, policies, returns
 from jaxdqn.config import Config, ConfigError
 from jaxdqn.envs import Env
 from jaxdqn.networks import MakeTorso
@@ -16,6 +16,7 @@ from jaxdqn.recipes import classic, minatar
 from jaxdqn.recipes.algorithms import ALGORITHMS, AgentName
 from jaxdqn.recipes.recipe import ObsScale, Recipe
 from jaxdqn.training import rollout
+from jaxdqn.transition import Transition
 
 TUNED = classic.TUNED | minatar.TUNED
 PROBE_ENVS, PROBE_STEPS = 16, 200
@@ -89,17 +90,40 @@ def conv_torso(config: Config, obs_scale: ObsScale) -> MakeTorso:
 
 def measure(env: Env) -> Probe:
     """Measures a random rollout; the same every time."""
-    vector = envs.vectorize(env, PROBE_ENVS)
 
     def play(key: jax.Array) -> Any:
-        reset_key, key = jax.random.split(key)
-        actor, policy = rollout.init(reset_key, vector), policies.random(vector.num_actions)
-        transitions = rollout.collect(key, None, actor, vector, policy, 1.0, PROBE_STEPS)[1]
+        transitions = random_rollout(key, env, gamma=1.0)
         obs = jnp.abs(transitions.next_obs.astype(jnp.float32)).max(axis=(0, 1))
         return obs, transitions.reward.min(), transitions.reward.max()
 
     obs, low, high = jax.device_get(jax.jit(play)(jax.random.key(0)))
     return Probe(obs, float(low), float(high))
+
+
+def check_support(env: Env, config: Config) -> None:
+    """Raises `ConfigError` if `v_min` to `v_max` does not hold the discounted returns of random actions."""
+
+    def play(key: jax.Array) -> Any:
+        steps = random_rollout(key, env, config.gamma)
+        zero = jnp.zeros_like(steps.reward)
+        found = returns.lambda_returns(steps.reward, steps.discount, steps.done, zero, 1.0)
+        return found.min(), found.max()
+
+    low, high = (float(f"{x:.4g}") for x in jax.device_get(jax.jit(play)(jax.random.key(0))))
+    if config.v_min > low:
+        rule = f"must be at most the lowest discounted return of random actions ({low})."
+        raise ConfigError("v_min", config.v_min, rule)
+    if config.v_max < high:
+        rule = f"must be at least the highest discounted return of random actions ({high})."
+        raise ConfigError("v_max", config.v_max, rule)
+
+
+def random_rollout(key: jax.Array, env: Env, gamma: float) -> Transition:
+    """Transitions `[PROBE_STEPS, PROBE_ENVS]` of random actions."""
+    reset_key, key = jax.random.split(key)
+    vector = envs.vectorize(env, PROBE_ENVS)
+    actor, policy = rollout.init(reset_key, vector), policies.random(vector.num_actions)
+    return rollout.collect(key, None, actor, vector, policy, gamma, PROBE_STEPS)[1]
 
 
 def scale_of(largest: np.ndarray, image: bool) -> ObsScale:

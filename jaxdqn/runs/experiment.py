@@ -141,6 +141,8 @@ def complete(recipe: Recipe, args: Any) -> tuple[Recipe, Any]:
         config = dataclasses.replace(config, **recipe.support(config.gamma))
     recipe = dataclasses.replace(recipe, config=config)
     recipe.check(recipe.config, args.steps)
+    if {"v_min", "v_max"} & given.keys():
+        recipes.check_support(recipe.env, recipe.config)
     return recipe, args
 
 

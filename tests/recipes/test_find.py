@@ -128,6 +128,28 @@ def test_a_head_with_a_hidden_layer_needs_one(agent):
         recipe.agent(dataclasses.replace(recipe.config, features=()))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        # The first random episode of 16 to last n steps is worth (1 - 0.9^n) / 0.1, close to 10.
+        (
+            {"v_max": 5.0, "gamma": 0.9},
+            r"v_max \(5.0\) must be at least the highest discounted ret",
+        ),
+        ({"v_min": 1.5, "gamma": 0.9}, r"v_min \(1.5\) must be at most the lowest .* \(1.0\)\."),
+    ],
+)
+def test_a_support_that_does_not_hold_the_returns_is_refused(given, message):
+    overrides = dataclasses.replace(experiment.Overrides(), **given)
+    with pytest.raises(ConfigError, match=message):
+        experiment.complete(recipes.find("CartPole-v1", "c51"), experiment.Args(config=overrides))
+    enough = dataclasses.replace(overrides, v_min=0.0, v_max=10.0)
+    recipe, _ = experiment.complete(
+        recipes.find("CartPole-v1", "c51"), experiment.Args(config=enough)
+    )
+    assert (recipe.config.v_min, recipe.config.v_max) == (0.0, 10.0)
+
+
 def test_a_transform_is_applied_to_the_trainer():
     recipe = recipes.find("CartPole-v1")
     recipe = dataclasses.replace(recipe, transform=partial(training.average, decay=0.9))
@@ -246,7 +268,7 @@ def test_convolutions_that_leave_nothing_of_the_image_raise_an_error():
     [
         ({}, (-100.0, 0.0)),
         ({"gamma": 0.998}, (-500.0, 0.0)),
-        ({"gamma": 0.998, "v_min": -7.0}, (-7.0, 0.0)),
+        ({"gamma": 0.998, "v_min": -700.0}, (-700.0, 0.0)),
     ],
 )
 def test_a_measured_support_follows_the_discount_of_the_command_line(given, expected):
