@@ -115,7 +115,7 @@ def of_default(made):
     return {
         "env": of_env(envs.vectorize(made.env, 1)),
         "agent": of_agent(made.agent()),
-        "optimizer": of_optimizer(made.optimizer(made.config, 1e-3)),
+        "optimizer": of_optimizer(made.algorithm.optimizer(made.config, 1e-3)),
         "learning_rate": [round(float(learning_rate(x)), 9) for x in at],
         "epsilon": [round(float(epsilon(x)), 6) for x in at],
         # The buffer is limited to what the training fills.
