@@ -13,7 +13,7 @@ OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
 
 CARTPOLE_AGENTS: dict[AgentName, dict[str, Any]] = {
     "rainbow": {"priority_alpha": 0.5},
-    "pqn": {"num_steps": 32},
+    "pqn": {"num_steps": 32, "learning_rate": 5e-3},
 }
 """Differences of other agents from DQN on CartPole."""
 
