@@ -9,6 +9,7 @@ Seeds that the CSV file already holds are not trained again; a training that was
 import dataclasses
 import functools
 import itertools
+import json
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
@@ -26,11 +27,13 @@ from jaxdqn import recipes, training
 from jaxdqn.config import check_at_least
 from jaxdqn.recipes import AGENTS, AgentName, Recipe
 from jaxdqn.runs import cli, directory, experiment, platform, plots
-from jaxdqn.runs.errors import Interrupted, RunError
+from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 
 EVAL_EPISODES = experiment.Args.eval_episodes
 TIMED_ITERATIONS = 250
 FIELDS = ("agent", "seed", "final_return", "best_return")
+Returns = list[float | None]
+"""One value per seed; None is not finite."""
 
 
 @dataclass(frozen=True)
@@ -57,34 +60,41 @@ def train(recipe: Recipe, seeds: Sequence[int], out: Path) -> list[Row]:
     """One row per seed, with the mean returns of the last and of the best evaluation.
 
     Consecutive seeds are trained in one run directory in `out`, as by `train.py`; a training that was
-    stopped continues there.
+    stopped continues there, and one that ended is not repeated.
     """
     found: list[Row] = []
-    stretches = itertools.groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])
-    for _, stretch in stretches:
-        found += _train_consecutive(recipe, [seed for _, seed in stretch], out)
+    for _, stretch in itertools.groupby(enumerate(seeds), lambda pair: pair[1] - pair[0]):
+        own = [seed for _, seed in stretch]
+        for seed, *returns in zip(own, *_returns(recipe, own, out), strict=True):
+            cells = recipe.agent_name, str(seed), *map(cell, returns)
+            found.append(Row(zip(FIELDS, cells, strict=True)))
     return found
 
 
-def _train_consecutive(recipe: Recipe, seeds: Sequence[int], out: Path) -> list[Row]:
+def _returns(recipe: Recipe, seeds: Sequence[int], out: Path) -> tuple[Returns, Returns]:
+    """Returns of the last and of the best evaluation of consecutive seeds."""
     args = experiment.Args(steps=recipe.steps, seeds=len(seeds), seed=seeds[0])
     recipe, args = experiment.complete(recipe, args)
-    agents = experiment.population(recipe.config, recipe, seeds)
-    training = experiment.prepare(recipe, args, agents)
     name = recipe.env_name.replace("/", "-").replace(":", "-")
-    run_dir = out / f"{name}-{recipe.agent_name}-{seeds[0]}-{seeds[-1]}"
-    resume = run_dir.exists()
+    name += f"-{recipe.agent_name}-{recipe.steps}-{seeds[0]}-{seeds[-1]}"
+    run_dir, resume = out / name, (out / name).exists()
     directory.create(run_dir, out, experiment.run_config(recipe, args), resume)
-    try:
-        result, _ = training.run(run_dir, resume, quiet=False)
-    except Interrupted as error:
-        raise RunError(f"{error} The same command continues.", error.exit_code) from None
-    shutil.rmtree(run_dir / "checkpoints")  # They hold the replay, of gigabytes for images.
-    returns = zip(result.seeds, result.final_return, result.best_return, strict=True)
-    return [
-        dict(zip(FIELDS, (recipe.agent_name, str(seed), cell(final), cell(best)), strict=True))
-        for seed, final, best in returns
-    ]
+    path = run_dir / "result.json"
+    if not path.exists():
+        agents = experiment.population(recipe.config, recipe, seeds)
+        try:
+            experiment.prepare(recipe, args, agents).run(run_dir, resume, quiet=False)
+        except Interrupted as error:
+            raise RunError(f"{error} The same command continues.", error.exit_code) from None
+        except RunError as error:
+            if error.exit_code != DIVERGED:
+                raise
+            # All seeds diverged, which is a result; the next agent follows.
+            none = [None] * len(seeds)
+            directory.write_json(path, {"final_return": none, "best_return": none})
+    shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)  # They hold gigabytes of replay.
+    result = json.loads(path.read_text())
+    return result["final_return"], result["best_return"]
 
 
 def cell(value: float | None) -> str:

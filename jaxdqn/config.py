@@ -166,7 +166,7 @@ def check(config: Config, total_steps: int, names: Collection[str]) -> None:
         raise ConfigError("num_minibatches", config.num_minibatches, rule)
     if "buffer_size" in names:
         for name, rows in (("num_steps", config.num_steps), ("n_step", config.n_step)):
-            if config.buffer_size < config.num_envs * rows:
+            if name in names and config.buffer_size < config.num_envs * rows:
                 rule = f"must hold num_envs * {name} ({config.num_envs * rows})."
                 raise ConfigError("buffer_size", config.buffer_size, rule)
     starts = round_up(config.learning_starts, config.num_envs) if "learning_starts" in names else 0

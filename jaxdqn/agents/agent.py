@@ -10,7 +10,7 @@ from jaxdqn.policies import QValues
 from jaxdqn.transition import Transition
 
 Target = Any
-"""What a prediction is regressed on: a value `[B]`, or the probabilities or quantiles `[B, Z]` of a return."""
+"""What a prediction is regressed on: values `[B]`, probabilities or quantiles `[B, Z]`, or a pytree of such."""
 
 
 class Losses(NamedTuple):

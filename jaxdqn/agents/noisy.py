@@ -36,12 +36,15 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
 
     Noisy layers are those of Flax' form `{"kernel": [p, q], "bias": [q]}` outside a submodule named
     `torso`, as the papers leave the convolutions without noise. Replaces ε-greedy exploration: set
-    its ε to 0. Raises `ConfigError` if `initial_scale` is not positive.
+    its ε to 0. Raises `ConfigError` if `initial_scale` is not positive, and `ValueError` (from `init`) if no
+    layer is noisy.
     """
     require("initial_scale", initial_scale, lambda x: x > 0, "must be above 0.")
 
     def init(key: jax.Array, obs: jax.Array) -> NoisyParams:
         mean, scale = agent.init(key, obs), {}
+        if not noisy_layers(mean):
+            raise ValueError("noisy needs a dense layer outside the submodule `torso`.")
         for path, layer in noisy_layers(mean).items():
             value = initial_scale / math.sqrt(layer["kernel"].shape[0])
             scale[path] = {name: jnp.full_like(weight, value) for name, weight in layer.items()}

@@ -18,8 +18,12 @@ CARTPOLE_AGENTS: dict[AgentName, dict[str, Any]] = {
 """Differences of other agents from DQN on CartPole."""
 
 GENERAL = {"gamma": 0.99, "learning_rate": 1e-3, "exploration_fraction": 0.5}
-PQN: dict[AgentName, dict[str, Any]] = {"pqn": {"num_steps": 32}}
-VECTOR = Tuned(GENERAL, PQN)
+AGENTS: dict[AgentName, dict[str, Any]] = {
+    "rainbow": {"priority_alpha": 0.5},
+    "pqn": {"num_steps": 32},
+}
+"""Differences of other agents from DQN elsewhere."""
+VECTOR = Tuned(GENERAL, AGENTS)
 """Environments without an entry, whose observations are not images."""
 
 TUNED = {
@@ -35,7 +39,7 @@ TUNED = {
     ),
     "Acrobot-v1": Tuned(
         GENERAL | {"learning_rate": 5e-4},
-        PQN,
+        AGENTS,
         steps=200_000,
         eval_interval=10_000,
         solved_at=-100.0,
@@ -44,11 +48,11 @@ TUNED = {
         # Random actions never reach the goal in an episode of 200 steps, so that much is explored.
         GENERAL
         | {"num_envs": 16, "num_updates": 4, "learning_starts": 10_000, "learning_rate": 2e-3},
-        PQN,
+        AGENTS,
         steps=200_000,
         eval_interval=10_000,
         solved_at=-110.0,
     ),
-    "FrozenLake-misc": Tuned(GENERAL, PQN, solved_at=0.7),
+    "FrozenLake-misc": Tuned(GENERAL, AGENTS, solved_at=0.7),
 }
 """By the name of the environment; `solved_at` by Gymnasium's registry."""

@@ -73,7 +73,7 @@ def prioritized(
 
     def update(buffer: PrioritizedBuffer, handle: Any, priority: jax.Array) -> PrioritizedBuffer:
         leaf, before = handle
-        priority = (priority + floor) ** alpha
+        priority = ((priority + floor) ** alpha).astype(buffer.max_priority.dtype)
         # Reading `before` also orders this write after the read; otherwise XLA copies the leaves.
         priority = jnp.where(jnp.isfinite(priority), priority, before)
         return buffer._replace(

@@ -19,7 +19,7 @@ def init(num_leaves: int, width: int = WIDTH) -> Levels:
     sizes = [-(-num_leaves // width)]
     while sizes[0] > 1:
         sizes.insert(0, -(-sizes[0] // width))
-    return tuple(jnp.zeros((size, width)) for size in sizes)
+    return tuple(jnp.zeros((size, width), jnp.float32) for size in sizes)
 
 
 def write(levels: Levels, leaf: jax.Array, priority: jax.Array) -> Levels:

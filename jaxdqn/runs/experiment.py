@@ -137,8 +137,8 @@ def complete(recipe: Recipe, args: Any) -> tuple[Recipe, Any]:
     for name, value in given.items():
         require_read(recipe, name, lambda rule, n=name, v=value: ConfigError(n, v, rule))
     config = dataclasses.replace(recipe.config, **given)
-    if recipe.support is not None and not {"v_min", "v_max"} & given.keys():
-        config = dataclasses.replace(config, **recipe.support(config.gamma))
+    if recipe.support is not None:
+        config = dataclasses.replace(config, **{**recipe.support(config.gamma), **given})
     recipe = dataclasses.replace(recipe, config=config)
     recipe.check(recipe.config, args.steps)
     if {"v_min", "v_max"} & given.keys():

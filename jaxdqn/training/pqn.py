@@ -79,8 +79,8 @@ def pqn(
     The target of each step is its λ-return under the parameters that acted, in place of
     `agent.target`. LayerNorm in the network (`networks.norm_relu`) stabilises learning in place of a
     target network. `agent` must learn from scalar targets, such as `agents.dqn` and
-    `agents.hl_gauss`. Raises `ConfigError` for invalid numbers, `ValueError` (from `init`) for
-    another kind of agent.
+    `agents.hl_gauss`; agents that differ from DQN in their target only become PQN. Raises
+    `ConfigError` for invalid numbers, `ValueError` (from `init`) for another kind of agent.
     """
     validate(num_steps=num_steps, num_epochs=num_epochs, num_minibatches=num_minibatches)
     validate(gamma=gamma, td_lambda=lambda_)
@@ -155,5 +155,6 @@ def _require_scalar_targets(agent: Agent, params: Params, obs: jax.Array) -> Non
     zero = jnp.zeros(obs.shape[0])
     batch = Transition(obs, zero.astype(jnp.int32), zero, zero, zero.astype(bool), obs)
     target = jax.eval_shape(agent.target, jax.random.key(0), params, params, batch)
-    if target.shape != zero.shape:
-        raise ValueError(f"agent.target ({target.shape}) must have shape [B] {zero.shape} for PQN.")
+    shapes = jax.tree.map(lambda x: x.shape, target)
+    if shapes != zero.shape:
+        raise ValueError(f"agent.target ({shapes}) must have shape [B] {zero.shape} for PQN.")

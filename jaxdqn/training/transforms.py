@@ -42,18 +42,30 @@ def average(trainer: Trainer, decay: float | jax.Array = 0.999) -> Trainer:
     )
 
 
+class WithResets(NamedTuple):
+    """The state of a trainer, and how often its learner was reset."""
+
+    state: Any
+    num_resets: jax.Array
+    """`[]` int32."""
+
+
 def resets(trainer: Trainer, period: int) -> Trainer:
     """Starts learning afresh every `period` updates: parameters, target and optimizer; replay and environments stay.
 
     Against the overfitting of a high replay ratio (`num_updates` above `num_steps * num_envs`), Nikishin
-    et al. (2022), arXiv:2205.07802. Schedules of the optimizer continue. Takes a `training.dqn`.
-    Raises `ConfigError` if `period` is below 1.
+    et al. (2022), arXiv:2205.07802. A reset precedes the next iteration, so that the parameters that are
+    evaluated are never untrained. Schedules of optax optimizers continue; those of
+    `optax.inject_hyperparams` start again. Takes a `training.dqn`. Raises `ConfigError` if `period`
+    is below 1.
     """
     validate(period=period)
 
-    def step(state: Any) -> tuple[Any, Metrics]:
-        before = state.learner.num_updates // period
-        state, metrics = trainer.step(state)
+    def init(key: jax.Array) -> WithResets:
+        return WithResets(trainer.init(key), jnp.int32(0))
+
+    def step(carry: WithResets) -> tuple[WithResets, Metrics]:
+        state, num_resets = carry
         key, reset_key = jax.random.split(state.key)
 
         def fresh() -> Any:
@@ -62,11 +74,17 @@ def resets(trainer: Trainer, period: int) -> Trainer:
             opt_state = _with_schedules(new.opt_state, state.learner.opt_state)
             return new._replace(opt_state=opt_state, num_updates=state.learner.num_updates)
 
-        due = state.learner.num_updates // period > before
+        due = state.learner.num_updates // period > num_resets
         learner = jax.lax.cond(due, fresh, lambda: state.learner)
-        return state._replace(learner=learner, key=key), metrics
+        state, metrics = trainer.step(state._replace(learner=learner, key=key))
+        return WithResets(state, num_resets + due), metrics
 
-    return trainer._replace(step=step)
+    return trainer._replace(
+        init=init,
+        step=step,
+        params=lambda carry: trainer.params(carry.state),
+        value=lambda carry: trainer.value(carry.state),
+    )
 
 
 def _with_schedules(new: optax.OptState, old: optax.OptState) -> optax.OptState:

@@ -230,6 +230,13 @@ def test_only_dense_layers_after_the_torso_have_noise():
     assert scales == {"Dense_0": expected, "Dense_1": expected}
 
 
+def test_a_network_without_noisy_layers_is_refused():
+    params = {"torso": {"Dense_0": {"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)}}}
+    agent = agents.noisy(table_agent()._replace(init=lambda key, obs: params))
+    with pytest.raises(ValueError, match="needs a dense layer outside the submodule `torso`"):
+        agent.init(jax.random.key(0), OBS[:2])
+
+
 def test_an_update_uses_three_independent_samples_of_the_noise():
     """For the selection of the next action, the target network and the prediction."""
     layer = {"Dense_0": {"kernel": jnp.zeros((1, 1)), "bias": jnp.zeros(1)}}

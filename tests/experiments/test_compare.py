@@ -51,7 +51,7 @@ def test_a_seed_has_the_numbers_of_train_py_to_the_bit(tmp_path, agent):
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         experiment.train(options)
         compare.main(args)
-    together = tmp_path / f"CartPole-v1-{agent}-3-4"
+    together = tmp_path / f"CartPole-v1-{agent}-{steps}-3-4"
     for name in ("final.npz", "best.npz"):
         alone, both = (np.load(path / "policy" / name) for path in (tmp_path / "alone", together))
         assert alone.files == both.files
@@ -86,6 +86,20 @@ def test_a_stopped_comparison_continues_where_it_was(tmp_path, monkeypatch):
     stopped, whole = ((tmp_path / name / "agents.csv").read_text() for name in ("stopped", "whole"))
     assert stopped == whole
     assert not list(tmp_path.glob("*/*/checkpoints"))
+
+
+@pytest.mark.slow
+def test_an_agent_that_diverges_has_the_lowest_returns_and_is_not_repeated(tmp_path, monkeypatch):
+    recipe = recipes.find("CartPole-v1")
+    numbers = {"learning_rate": 1e37, "adam_epsilon": 1e-30, "max_grad_norm": 1e37}
+    config = dataclasses.replace(recipe.config, **numbers)
+    recipe = dataclasses.replace(recipe, config=config, steps=3_000)
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        found = compare.train(recipe, [3, 7], tmp_path)
+        monkeypatch.setattr(experiment, "prepare", None)
+        assert compare.train(recipe, [3, 7], tmp_path) == found
+    assert [row["seed"] for row in found] == ["3", "7"]
+    assert all(float(row["final_return"]) < -1e38 for row in found)
 
 
 @pytest.mark.slow

@@ -150,6 +150,16 @@ def test_a_support_that_does_not_hold_the_returns_is_refused(given, message):
     assert (recipe.config.v_min, recipe.config.v_max) == (0.0, 10.0)
 
 
+@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "Catch-bsuite", "Breakout-MinAtar"])
+def test_rainbow_has_the_exponent_of_its_paper_everywhere(env):
+    assert recipes.find(env, "rainbow").config.priority_alpha == 0.5
+
+
+def test_an_agent_is_not_checked_for_what_it_does_not_read():
+    recipe = recipes.find("CartPole-v1", "persistent")
+    recipe.check(dataclasses.replace(recipe.config, buffer_size=16, n_step=3), 50_000)
+
+
 def test_a_transform_is_applied_to_the_trainer():
     recipe = recipes.find("CartPole-v1")
     recipe = dataclasses.replace(recipe, transform=partial(training.average, decay=0.9))
@@ -269,6 +279,7 @@ def test_convolutions_that_leave_nothing_of_the_image_raise_an_error():
         ({}, (-100.0, 0.0)),
         ({"gamma": 0.998}, (-500.0, 0.0)),
         ({"gamma": 0.998, "v_min": -700.0}, (-700.0, 0.0)),
+        ({"gamma": 0.998, "v_max": 9.0}, (-500.0, 9.0)),
     ],
 )
 def test_a_measured_support_follows_the_discount_of_the_command_line(given, expected):

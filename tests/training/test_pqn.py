@@ -107,6 +107,8 @@ def test_agents_without_scalar_targets_are_refused():
     agent = agents.c51(networks.QNetwork(networks.mlp(()), 2, num_atoms=5), support)
     with pytest.raises(ValueError, match=r"agent.target \(\(4, 5\)\) must have shape \[B\]"):
         jax.eval_shape(make_trainer(agent=agent).init, jax.random.key(0))
+    with pytest.raises(ValueError, match="must have shape"):
+        jax.eval_shape(make_trainer(agent=agents.noisy(AGENT)).init, jax.random.key(0))
 
 
 @pytest.mark.parametrize(

@@ -39,20 +39,14 @@ def test_the_average_is_that_of_the_parameters_and_does_not_change_learning():
 
 
 def test_a_reset_replaces_the_learner_and_keeps_replay_and_schedule():
-    """Two updates per iteration: a reset every 6 updates follows iterations 3 and 6."""
-    states = steps(training.resets(TRAINER, period=6), 7)
-    fresh = {
-        bool(np.all(np.asarray(leaf) == 0))
-        for state in (states[3], states[6])
-        for leaf in jax.tree.leaves(state.learner.opt_state[0].mu)
-    }
-    assert fresh == {True}
-    for k in (3, 6):
-        assert equal(states[k].learner.params, states[k].learner.target_params)
+    """Two updates per iteration: a reset every 6 updates precedes iterations 4 and 7."""
+    found = steps(training.resets(TRAINER, period=6), 7)
+    assert [int(x.num_resets) for x in found] == [0, 0, 0, 0, 1, 1, 1, 2]
+    states = [x.state for x in found]
     kernels = [np.asarray(s.learner.params["params"]["Dense_0"]["kernel"]) for s in states]
     moved = [np.abs(new - old).max() for old, new in itertools.pairwise(kernels)]
     # A step of Adam moves a weight by about its step size, 0.02; initial weights have order 0.4.
-    assert [bool(x > 0.1) for x in moved] == [False, False, True, False, False, True, False]
+    assert [bool(x > 0.1) for x in moved] == [False, False, False, True, False, False, True]
     # The second moments start again, the decay of the learning rate does not.
     adam, schedule = states[7].learner.opt_state
     assert (int(adam.count), int(schedule.count), int(states[7].learner.num_updates)) == (2, 14, 14)
@@ -60,9 +54,16 @@ def test_a_reset_replaces_the_learner_and_keeps_replay_and_schedule():
     np.testing.assert_array_equal(np.diff(contents), 2)
 
 
+def test_parameters_are_trained_after_a_reset_at_the_end():
+    """The last update is a multiple of the period; untrained biases would be zero."""
+    trainer = training.resets(TRAINER, period=6)
+    bias = trainer.params(steps(trainer, 3)[-1])["params"]["Dense_0"]["bias"]
+    assert np.all(np.asarray(bias) != 0)
+
+
 def test_resets_at_different_times_differ_by_their_keys():
-    states = steps(training.resets(TRAINER, period=6), 6)
-    assert not equal(states[3].learner.params, states[6].learner.params)
+    found = steps(training.resets(TRAINER, period=6), 7)
+    assert not equal(found[4].state.learner.params, found[7].state.learner.params)
 
 
 @pytest.mark.parametrize(
