@@ -56,6 +56,7 @@ def recipe(agent: AgentName) -> Recipe:
         agent_name=agent,
         algorithm=ALGORITHMS[agent],
         # Dense layers, each with layer normalisation and ReLU; to change the network, change this line.
+        # The last of `features` belongs to the head in dueling, iqn, noisy and rainbow.
         torso=lambda config, scale: networks.mlp(config.features, scale, networks.norm_relu),
         # Hyperparameters in which other agents than DQN differ are in jaxdqn/recipes/classic.py.
         config=Config(**vars(CONFIG) | CARTPOLE_AGENTS.get(agent, {})),

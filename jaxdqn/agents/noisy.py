@@ -22,7 +22,7 @@ class NoisyParams(NamedTuple):
 
     mean: Params
     scale: Params
-    """A subtree of `mean`: its noisy layers."""
+    """σ, a tree with the noisy layers of `mean` only."""
 
 
 def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
@@ -35,7 +35,7 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
     `f(x) = sign(x) √|x|`; σ is initialised to `initial_scale / √p`.
 
     Noisy layers are those of Flax' form `{"kernel": [p, q], "bias": [q]}` outside a submodule named
-    `torso`, as the papers leave the convolutions without noise. Replaces ε-greedy exploration: set
+    `torso`. The papers leave only convolutions without noise. Replaces ε-greedy exploration: set
     its ε to 0. Raises `ConfigError` if `initial_scale` is not positive, and `ValueError` (from `init`) if no
     layer is noisy.
     """

@@ -15,7 +15,9 @@ Params = Any
 Activation = Callable[[jax.Array], jax.Array]
 """Applied after a layer, `[..., features] -> [..., features]`; may create layers itself."""
 MakeTorso = Callable[..., nn.Module]
-"""`(name) -> module`, called by a network within its own `nn.compact` method; it owns the parameters."""
+"""`(*, name) -> module`: a Flax module class or a `functools.partial` of one.
+
+A network calls it with `name="torso"` in its own `nn.compact` method, so that it owns the parameters."""
 
 
 def norm_relu(x: jax.Array) -> jax.Array:

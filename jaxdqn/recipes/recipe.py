@@ -35,7 +35,7 @@ class Recipe:
     agent_name: str
     algorithm: Algorithm
     torso: Callable[[Config, ObsScale], MakeTorso]
-    """`(config, obs_scale) -> torso` of the network."""
+    """`(config, obs_scale) -> torso`, with hidden layers from `config.features`; some heads take the last one."""
     config: Config
     obs_scale: ObsScale = 1.0
     """Factor of observations in the network, a number or one for each number of an observation."""

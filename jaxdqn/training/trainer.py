@@ -19,7 +19,7 @@ class Metrics(NamedTuple):
     loss: jax.Array
     """`[]`, mean over the updates of the iteration."""
     epsilon: jax.Array
-    """`[]`, probability of a random action."""
+    """`[]`, probability of a random action, mean over the environments."""
     td_error: jax.Array
     """`[]`, mean magnitude of the TD errors of these updates."""
     grad_norm: jax.Array
@@ -38,7 +38,7 @@ class Trainer(NamedTuple):
     step: Callable[[Any], tuple[Any, Metrics]]
     """`(state) -> (state, metrics)`: one iteration."""
     params: Callable[[Any], Params]
-    """`(state) -> params`, the parameters to act with."""
+    """`(state) -> params`, the parameters that are evaluated and saved."""
     value: Callable[[Any], jax.Array]
     """`(state) -> []`, the mean of `max_a q` over the current observations, for the log."""
     learning_starts: int

@@ -19,7 +19,7 @@ class Averaged(NamedTuple):
 
 
 def average(trainer: Trainer, decay: float | jax.Array = 0.999) -> Trainer:
-    """Evaluates and saves `θ̄ <- decay θ̄ + (1 - decay) θ`, updated after each iteration.
+    """A trainer whose `params` are the moving average `θ̄ <- decay θ̄ + (1 - decay) θ`, taken after each iteration.
 
     Acting and learning use θ as before. Raises `ConfigError` if `decay` is not in [0, 1).
     """
