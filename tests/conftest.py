@@ -13,6 +13,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # The first example includes compilation, so examples have no deadline.
 hypothesis.settings.register_profile("jaxdqn", deadline=None)
@@ -29,3 +30,10 @@ jax.config.update("jax_num_cpu_devices", 8)
 def pytest_unconfigure():
     if not WORKER:
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def allow_key_reuse():
+    """Disables the check for reused keys: jax 0.10 wrongly reports keys that a mapped scan consumes."""
+    with jax.debug_key_reuse(False):
+        yield

@@ -15,6 +15,7 @@ from jaxdqn.recipes import AgentName, Recipe
 from jaxdqn.runs import cli, directory, hardware, logs, loop, processes, saved
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
+from jaxdqn.runs.plan import Plan
 from jaxdqn.training import session
 from jaxdqn.training.population import Hyperparameters, Layout, Population
 from jaxdqn.training.session import Evaluate
@@ -190,7 +191,7 @@ class Training:
     recipe: Recipe
     make_trainer: Callable[[Hyperparameters], Trainer]
     evaluate: Evaluate
-    plan: loop.Plan
+    plan: Plan
     layout: Layout
     lines: list[str]
     """What will be trained on which devices, and the memory that it takes."""
@@ -221,7 +222,7 @@ def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds"
         return recipe.trainer(own, args.steps, layout.data_shards)
 
     trainer = make_trainer(agents.one(0))
-    plan = loop.Plan(
+    plan = Plan(
         agents,
         args.steps,
         trainer.learning_starts,
@@ -229,7 +230,7 @@ def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds"
         args.eval_interval,
         args.checkpoint_interval,
     )
-    loop.check(plan)
+    plan.check()
     lines = hardware.plan(
         agents, layout, lambda key, own: session.init(key, make_trainer(own)), option
     )

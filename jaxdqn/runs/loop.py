@@ -12,70 +12,17 @@ import numpy as np
 import psutil
 from jax.sharding import NamedSharding
 
-from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.networks import Params
 from jaxdqn.runs import checkpoint, logs, plots, processes
 from jaxdqn.runs.directory import locked, writable, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
+from jaxdqn.runs.plan import Plan
 from jaxdqn.runs.platform import compiler_options
 from jaxdqn.runs.signals import stop_request
 from jaxdqn.training import population, session
-from jaxdqn.training.population import Hyperparameters, Layout, Population
+from jaxdqn.training.population import Hyperparameters, Layout
 from jaxdqn.training.session import Evaluate, Report, Session
 from jaxdqn.training.trainer import Trainer
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """The length of a run and its intervals. A chunk is the training between two evaluations."""
-
-    agents: Population
-    total_steps: int
-    """Environment steps per agent, including `learning_starts`; rounded down to whole iterations."""
-    learning_starts: int
-    """Environment steps before the first iteration."""
-    iteration_steps: int
-    """Environment steps of an iteration."""
-    eval_interval: int
-    """Environment steps of a chunk; the last chunk may be shorter."""
-    checkpoint_interval: int
-    """Chunks between two checkpoints; the last chunk is always saved."""
-    keep: int = 3
-    """Number of latest checkpoints to keep; the best one is kept as well."""
-
-    @property
-    def num_iterations(self) -> int:
-        return (self.total_steps - self.learning_starts) // self.iteration_steps
-
-    @property
-    def chunk_iterations(self) -> int:
-        return self.eval_interval // self.iteration_steps
-
-    @property
-    def num_chunks(self) -> int:
-        return -(-self.num_iterations // self.chunk_iterations)
-
-    def length(self, chunk: int) -> int:
-        """Iterations of chunk number `chunk`, counted from 1."""
-        before = (chunk - 1) * self.chunk_iterations
-        return min(self.chunk_iterations, self.num_iterations - before)
-
-    def is_checkpoint(self, chunk: int) -> bool:
-        """Whether a checkpoint is saved after chunk number `chunk`."""
-        return chunk % self.checkpoint_interval == 0 or chunk == self.num_chunks
-
-
-def check(plan: Plan) -> None:
-    """Raises `ConfigError` if the plan is invalid."""
-    check_at_least("checkpoint_interval", plan.checkpoint_interval, 1)
-    check_at_least("keep", plan.keep, 1)
-    least = plan.learning_starts + plan.iteration_steps
-    if plan.total_steps < least:
-        rule = f"must be at least learning_starts and one iteration ({least})."
-        raise ConfigError("steps", plan.total_steps, rule)
-    if plan.chunk_iterations < 1:
-        rule = f"must be at least one iteration, num_envs * num_steps ({plan.iteration_steps})."
-        raise ConfigError("eval_interval", plan.eval_interval, rule)
 
 
 @dataclasses.dataclass(frozen=True)

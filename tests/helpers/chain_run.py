@@ -8,6 +8,7 @@ from helpers.training import chain_trainer
 
 from jaxdqn import agents, evaluation, networks, policies
 from jaxdqn.runs import cli, directory, loop
+from jaxdqn.runs.plan import Plan
 from jaxdqn.training import population
 from jaxdqn.training.population import Population
 
@@ -32,7 +33,7 @@ def main(args: Args) -> None:
 
     trainer = chain_trainer()
     run_dir = directory.create(args.run_dir, args.run_dir, {}, args.resume)
-    plan = loop.Plan(
+    plan = Plan(
         Population([3, 4]),
         total_steps=80 + 200 * 800,
         learning_starts=80,

@@ -1,102 +1,31 @@
-"""The host loop: files, stop requests, resumption and divergence, on the chain."""
+"""The host loop: files, hooks, layout and divergence, on the chain."""
 
 import dataclasses
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import runner
-from helpers.envs import chain
-from helpers.training import TRAINER, chain_trainer, equal
+from helpers.loop_run import (
+    AGENTS,
+    PLAN,
+    SHAPE,
+    evaluate,
+    rows,
+    train,
+)
+from helpers.training import TRAINER, equal
 
-from jaxdqn import agents, evaluation, networks, policies
-from jaxdqn.config import ConfigError
 from jaxdqn.runs import checkpoint, logs, loop, plots
-from jaxdqn.runs.errors import DAMAGED, DIVERGED, Interrupted, RunError
+from jaxdqn.runs.errors import DIVERGED, RunError
+from jaxdqn.runs.plan import Plan
 from jaxdqn.training import Episodes, Metrics, population
 from jaxdqn.training.population import Population
 from jaxdqn.training.session import Report
 
-# 30 iterations of 8 environment steps, in chunks of 10.
-SHAPE = {"learning_starts": 80, "iteration_steps": 8}
-AGENTS = Population([3, 4])
-PLAN = loop.Plan(AGENTS, total_steps=320, eval_interval=80, checkpoint_interval=2, **SHAPE)
-POLICY = policies.greedy(agents.dqn(networks.QNetwork(networks.mlp(()), 2)).q_values)
-EVAL_ENV = chain(num_envs=6, time_limit=4)
-
-
-@pytest.fixture(autouse=True)
-def _allow_key_reuse():
-    # jax 0.10 reports keys that a mapped scan consumes as reused.
-    with jax.debug_key_reuse(False):
-        yield
-
-
-def evaluate(key, params):
-    return evaluation.evaluate(key, params, EVAL_ENV, POLICY)
-
-
-def train(run_dir, plan=PLAN, trainer=TRAINER, **options):
-    layout = population.layout(len(plan.agents))
-    return loop.train(lambda _: trainer, evaluate, plan, layout, run_dir, quiet=True, **options)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A run from start to end: directory, result and parameters."""
-    run_dir = tmp_path_factory.mktemp("undisturbed")
-    with jax.debug_key_reuse(False):
-        result, params = train(run_dir)
-    return run_dir, result, params
-
-
-def interrupt_after(monkeypatch, chunk, signal_number=signal.SIGTERM):
-    """Sends a signal to this process while it logs `chunk`."""
-    write = logs.Log.write
-
-    def write_and_interrupt(self, number, report):
-        row = write(self, number, report)
-        if number == chunk:
-            os.kill(os.getpid(), signal_number)
-        return row
-
-    monkeypatch.setattr(logs.Log, "write", write_and_interrupt)
-
-
-def rows(run_dir):
-    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-
-
-def files_equal(first, second, name):
-    return (first / name).read_bytes() == (second / name).read_bytes()
-
-
-def test_a_plan_divides_its_iterations_into_chunks():
-    plan = loop.Plan(
-        Population([0]), total_steps=300, eval_interval=80, checkpoint_interval=2, **SHAPE
-    )
-    # (300 - 80) / 8 = 27 whole iterations: 10, 10 and 7.
-    assert (plan.num_iterations, plan.num_chunks) == (27, 3)
-    assert [plan.length(chunk) for chunk in (1, 2, 3)] == [10, 10, 7]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"eval_interval": 7}, r"eval_interval \(7\) must be at least one iteration.*\(8\)"),
-        ({"checkpoint_interval": 0}, r"checkpoint_interval \(0\) must be at least 1"),
-    ],
-)
-def test_an_invalid_plan_is_rejected(change, message):
-    with pytest.raises(ConfigError, match=message):
-        loop.check(dataclasses.replace(PLAN, **change))
+pytestmark = pytest.mark.usefixtures("allow_key_reuse")
 
 
 def test_the_run_directory_has_the_files_of_the_readme(undisturbed):
@@ -185,47 +114,6 @@ def test_extra_scalars_of_a_trainer_are_logged(tmp_path):
     assert [row["bias"] for row in rows(tmp_path)] == [[2.0, 2.0]] * 3
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("chunk", [1, 2])
-def test_a_stopped_and_resumed_run_equals_an_undisturbed_one(
-    undisturbed, tmp_path, monkeypatch, chunk, signal_number
-):
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, chunk, signal_number)
-        with pytest.raises(
-            Interrupted, match=rf"saved at {80 + 80 * chunk} environment steps"
-        ) as stop:
-            train(tmp_path)
-    assert stop.value.exit_code == 128 + signal_number
-    assert len(rows(tmp_path)) == chunk
-    result, params = train(tmp_path, resume=True)
-    run_dir, expected, expected_params = undisturbed
-    assert rows(tmp_path) == rows(run_dir)
-    assert files_equal(tmp_path, run_dir, "episodes.csv")
-    assert equal(params, expected_params) and result.final_return == expected.final_return
-
-
-@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1)])
-def test_a_run_resumes_on_another_number_of_devices(tmp_path, monkeypatch, before, after):
-    plan = dataclasses.replace(PLAN, agents=Population([3, 4, 5, 6]))
-    layouts = {n: population.layout(4, jax.devices()[:n]) for n in (before, after)}
-
-    def train_on(run_dir, num_devices, **options):
-        return loop.train(
-            lambda _: TRAINER, evaluate, plan, layouts[num_devices], run_dir, quiet=True, **options
-        )
-
-    for name in ("same", "moved"):
-        (tmp_path / name).mkdir()
-    train_on(tmp_path / "same", before)
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 2)
-        with pytest.raises(Interrupted):
-            train_on(tmp_path / "moved", before)
-    train_on(tmp_path / "moved", after, resume=True)
-    assert rows(tmp_path / "moved") == rows(tmp_path / "same")
-
-
 def test_the_program_of_a_chunk_on_eight_devices_has_no_collective():
     """Agents are independent, in training and evaluation."""
     plan = dataclasses.replace(PLAN, agents=Population(range(16)))
@@ -235,62 +123,6 @@ def test_the_program_of_a_chunk_on_eight_devices_has_no_collective():
     text = programs[10].as_text()
     collective = r"(all-reduce|all-gather|all-to-all|reduce-scatter|permute|send|recv)(-start)?\("
     assert "num_partitions=8" in text and not re.search(collective, text)
-
-
-def test_sigint_after_a_signal_ends_the_process():
-    script = (
-        "import os, signal, time\n"
-        "from jaxdqn.runs.signals import stop_request\n"
-        "with stop_request() as stop:\n"
-        "    os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    assert stop.signal_number == signal.SIGTERM\n"
-        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=runner.ROOT, capture_output=True)
-    assert (done.returncode, done.stderr) == (130, b"\nerror: stopped without saving.\n")
-
-
-def test_signal_handlers_are_restored_after_the_run(tmp_path):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    train(tmp_path)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-@pytest.mark.parametrize("damage", ["ahead", "truncated", "empty"])
-def test_metrics_have_each_chunk_once_after_resume(undisturbed, tmp_path, monkeypatch, damage):
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 2)
-        with pytest.raises(Interrupted):
-            train(tmp_path)
-    metrics = tmp_path / "metrics.jsonl"
-    text = metrics.read_text()
-    third = json.dumps(rows(tmp_path)[-1] | {"chunk": 3, "env_steps": 320})
-    metrics.write_text(
-        {"ahead": text + third + "\n", "truncated": text + third[:20], "empty": ""}[damage]
-    )
-    train(tmp_path, resume=True)
-    assert rows(tmp_path) == rows(undisturbed[0])
-
-
-def test_a_run_without_checkpoints_resumes_from_the_start(undisturbed, tmp_path):
-    train(tmp_path, resume=True)
-    assert rows(tmp_path) == rows(undisturbed[0])
-
-
-def test_a_signal_during_compilation_stops_after_the_first_chunk(
-    undisturbed, tmp_path, monkeypatch
-):
-
-    def compile_and_interrupt(*args, compile_chunks=loop.compile_chunks):
-        os.kill(os.getpid(), signal.SIGINT)
-        return compile_chunks(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "compile_chunks", compile_and_interrupt)
-        with pytest.raises(Interrupted, match="saved at 160 environment steps"):
-            train(tmp_path)
-    train(tmp_path, resume=True)
-    assert rows(tmp_path) == rows(undisturbed[0])
 
 
 def test_parameters_that_diverge_in_the_last_update_are_an_error(tmp_path):
@@ -306,49 +138,13 @@ def test_parameters_that_diverge_in_the_last_update_are_an_error(tmp_path):
         train(tmp_path, trainer=TRAINER._replace(step=step))
 
 
-def test_resuming_a_finished_run_changes_nothing(undisturbed, tmp_path):
-    train(tmp_path)
-    before = rows(tmp_path)
-    result, _ = train(tmp_path, resume=True)
-    assert rows(tmp_path) == before and result.final_return == undisturbed[1].final_return
-
-
-def test_a_damaged_checkpoint_is_skipped_for_the_one_before(undisturbed, tmp_path, capsys):
-    train(tmp_path)
-    newest = tmp_path / "checkpoints" / "3"
-    for file in newest.rglob("*"):
-        if file.is_file():
-            file.write_bytes(file.read_bytes()[:3])
-    train(tmp_path, resume=True)
-    assert "checkpoints/3 cannot be used" in capsys.readouterr().err
-    assert rows(tmp_path) == rows(undisturbed[0])
-
-
-def test_no_usable_checkpoint_is_an_error(tmp_path):
-    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
-    with pytest.raises(RunError, match="holds no usable checkpoint") as error:
-        train(tmp_path, resume=True)
-    assert error.value.exit_code == DAMAGED
-
-
-def test_a_checkpoint_with_another_buffer_size_is_rejected(undisturbed, tmp_path):
-    train(tmp_path)
-    other = chain_trainer(buffer_size=1_000)
-    with pytest.raises(
-        RunError, match=r"buffer.words is uint32\[2, 500, 4, 14\], not uint32\[2, 250, 4, 14\]"
-    ):
-        train(tmp_path, trainer=other, resume=True)
-
-
 def test_a_non_finite_loss_stops_the_run_and_keeps_earlier_checkpoints(tmp_path):
     def step(state):
         state, metrics = TRAINER.step(state)
         broken = state.env_steps >= 272
         return state, metrics._replace(loss=jnp.where(broken, jnp.nan, metrics.loss))
 
-    plan = loop.Plan(
-        Population([5]), total_steps=320, eval_interval=80, checkpoint_interval=1, **SHAPE
-    )
+    plan = Plan(Population([5]), total_steps=320, eval_interval=80, checkpoint_interval=1, **SHAPE)
     with pytest.raises(
         RunError, match="loss of seed 5 is not finite at environment step 272"
     ) as error:
@@ -382,7 +178,7 @@ def test_one_agent_that_diverges_does_not_stop_the_others(undisturbed, tmp_path)
         return TRAINER._replace(step=step)
 
     pair = Population([3, 4], {"diverges": [0.0, 1.0]})
-    plan = loop.Plan(pair, total_steps=320, eval_interval=80, checkpoint_interval=2, **SHAPE)
+    plan = Plan(pair, total_steps=320, eval_interval=80, checkpoint_interval=2, **SHAPE)
     layout = population.layout(2)
     result, _ = loop.train(make, evaluate, plan, layout, tmp_path, quiet=True)
     assert result.diverged == [None, 240]
