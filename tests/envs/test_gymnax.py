@@ -1,5 +1,6 @@
 """The gymnax adapter against the `step` of gymnax over thousands of steps."""
 
+import importlib
 import subprocess
 import sys
 
@@ -9,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxdqn.envs.gymnax  # noqa: F401
 from jaxdqn import envs
 from jaxdqn.config import ConfigError
 
-gymnax_module = sys.modules["jaxdqn.envs.gymnax"]
+# `jaxdqn.envs.gymnax` is the function of this name.
+gymnax_module = importlib.import_module("jaxdqn.envs.gymnax")
 NUM_ENVS = 16
 ROUNDING = {"rtol": 1e-5, "atol": 1e-6}
 """The compiler may evaluate the same sum in different orders."""

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdqn import agents, envs
+from jaxdqn import agents, distributions, envs
 from jaxdqn.transition import Transition
 
 
@@ -41,6 +41,11 @@ def transition(obs, action, reward=0.0, discount=0.9, next_obs=0, done=False) ->
         next_obs=jnp.array([next_obs]),
     )
 
+
+# A second table, for the target network; a transition between the states of both; values of a histogram.
+TARGET_TABLE = jnp.array([[0.5, -1.0], [2.0, 2.5]])
+STEP = transition(0, 1, reward=1.0, discount=0.5, next_obs=1)
+SUPPORT = distributions.support(0.0, 4.0, 5)
 
 LENGTH = 5
 """Default number of states of `chain`."""

@@ -34,3 +34,7 @@ def finish(process):
 
 def run(script, *options):
     return finish(start(script, *options))
+
+
+def files(path):
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}

@@ -27,6 +27,12 @@ def rows_of(buffer):
     return jax.tree.map(lambda leaf: np.asarray(leaf)[order], replay.contents(buffer))
 
 
+def rows(batch):
+    """The steps of `batch [T, ...]`, one by one."""
+    leaves, structure = jax.tree.flatten(batch)
+    return [structure.unflatten(row) for row in zip(*leaves, strict=True)]
+
+
 def empty(num_rows, num_envs):
     return init(jax.tree.map(lambda x: x[0], example(num_envs)), num_rows)
 
@@ -42,12 +48,11 @@ def test_the_ring_buffer_is_a_deque(num_rows, num_envs, lengths):
     for length in lengths:
         batch = numbered(count, length, num_envs)
         buffer = add(buffer, batch)
-        oracle.extend(jax.tree.map(lambda x: x[t], batch) for t in range(length))  # noqa: B023
+        oracle.extend(rows(batch))
         count += length
-    held = rows_of(buffer)
     assert int(buffer.filled_rows) == len(oracle)
-    for t, row in enumerate(oracle):
-        jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[t], y), held, row)  # noqa: B023
+    for held, row in zip(rows(rows_of(buffer)), oracle, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, held, row)
 
 
 def n_step_by_loop(history, t, env, n):
@@ -77,7 +82,7 @@ def test_n_step_transitions_equal_the_loop(written, n):
         done=ending != "running",
     )
     buffer = add(empty(num_rows, num_envs), batch)
-    history = [jax.tree.map(lambda x: x[t], batch) for t in range(written)][-num_rows:]  # noqa: B023
+    history = rows(batch)[-num_rows:]
     starts, columns = np.divmod(np.arange(len(history) * num_envs), num_envs)
     oldest = (int(buffer.next_row) - len(history)) % num_rows
     found = gather(buffer, jnp.array((oldest + starts) % num_rows), jnp.array(columns), n)
