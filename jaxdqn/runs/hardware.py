@@ -102,7 +102,7 @@ def plan(
         jax.random.key(0),
         agents.one(0),
     )
-    agent_bytes, replay_bytes = _bytes(one), _bytes(getattr(one.state, "buffer", ()))
+    agent_bytes, replay_bytes = _bytes(one), _bytes(_buffers(one))
     device, num_devices = layout.mesh.devices.flat[0], layout.mesh.size
     on_cpu = device.platform == "cpu"
     groups = num_devices // layout.data_shards
@@ -133,6 +133,15 @@ def plan(
         f"Memory: {_shown(agent_bytes)} per agent, of which replay {_shown(replay_bytes)}; "
         f"{_shown(agent_bytes * len(agents))} in total; {_shown(needed)} of {_shown(free)} free per device.",
     ]
+
+
+def _buffers(tree: Any) -> list[Any]:
+    """The field `buffer` of each state of a trainer in `tree`, at any depth."""
+
+    def is_state(node: Any) -> bool:
+        return hasattr(node, "buffer")
+
+    return [node.buffer for node in jax.tree.leaves(tree, is_leaf=is_state) if is_state(node)]
 
 
 def _bytes(tree: Any) -> int:

@@ -94,6 +94,18 @@ def test_the_plan_covers_the_memory_of_the_compiled_program(vmap_size, monkeypat
             hardware.plan(agents, layout, init)
 
 
+def test_the_replay_is_found_inside_the_state_of_a_transform():
+    def line(trainer):
+        plain = population.layout(1, jax.devices()[:1])
+
+        def begin(key, own):
+            return session.init(key, trainer)
+
+        return hardware.plan(Population([0]), plain, begin)[1].split(";")[0].split("replay")[1]
+
+    assert line(TRAINER) == line(training.average(TRAINER)) == " 112 kB"
+
+
 def test_more_devices_than_available_are_rejected():
     with pytest.raises(
         ConfigError, match=r"data_shards \(9\) must be at most the number of devices \(8\)"
