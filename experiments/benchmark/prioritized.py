@@ -29,13 +29,18 @@ def measure(repeats: int, rounds: int = 50) -> Part:
             calls = {}
             for method, (function, start) in methods.items():
                 run = jax.jit(jax.vmap(functools.partial(jax.lax.scan, function)))
-                starts = jax.tree.map(lambda x: jnp.stack([x] * vmap_size), start)  # noqa: B023
+                starts = copies(start, vmap_size)
                 calls[method] = functools.partial(run, starts, keys)
             in_turns(calls, 1)
             seconds = in_turns(calls, repeats)
             each = {name: [s / rounds / vmap_size for s in seconds[name]] for name in methods}
             rows.append({"part": "prioritized", "priorities": size, "vmap_size": vmap_size} | each)
     return rows, "\n".join(map(_shown, rows))
+
+
+def copies(tree: Any, number: int) -> Any:
+    """The leaves of `tree` repeated along a new first axis of `number`."""
+    return jax.tree.map(lambda x: jnp.stack([x] * number), tree)
 
 
 def by_tree(levels: sum_tree.Levels, key: jax.Array) -> tuple[sum_tree.Levels, None]:
