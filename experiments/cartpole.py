@@ -1,10 +1,12 @@
-"""Trains a deep Q-learning agent on CartPole-v1. All choices are on this page.
+"""Trains a deep Q-learning agent on CartPole-v1. All choices of DQN are on this page.
 
 python experiments/cartpole.py
 python experiments/cartpole.py --agent double --seeds 8 --seed 100 --config.gamma 0.98
 
 `experiments/train.py` does the same for any environment.
 """
+
+from dataclasses import replace
 
 from jaxdqn import envs, networks
 from jaxdqn.config import Config
@@ -58,8 +60,8 @@ def recipe(agent: AgentName) -> Recipe:
         # Dense layers, each with layer normalisation and ReLU; to change the network, change this line.
         # The last of `features` belongs to the head in dueling, iqn, noisy and rainbow.
         torso=lambda config, scale: networks.mlp(config.features, scale, networks.norm_relu),
-        # Hyperparameters in which other agents than DQN differ are in jaxdqn/recipes/classic.py.
-        config=Config(**vars(CONFIG) | CARTPOLE_AGENTS.get(agent, {})),
+        # Hyperparameters in which other agents differ are in jaxdqn/recipes, algorithms.py and classic.py.
+        config=replace(CONFIG, **ALGORITHMS[agent].defaults, **CARTPOLE_AGENTS.get(agent, {})),
         obs_scale=OBS_SCALE,
         steps=50_000,
         eval_interval=1_000,

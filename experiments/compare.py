@@ -33,7 +33,7 @@ EVAL_EPISODES = experiment.Args.eval_episodes
 TIMED_ITERATIONS = 250
 FIELDS = ("agent", "seed", "final_return", "best_return")
 Returns = list[float | None]
-"""One value per seed; None is not finite."""
+"""One value per seed; None stands for one that is not finite."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def _returns(recipe: Recipe, seeds: Sequence[int], out: Path) -> tuple[Returns, 
     recipe, args = experiment.complete(recipe, args)
     name = recipe.env_name.replace("/", "-").replace(":", "-")
     name += f"-{recipe.agent_name}-{recipe.steps}-{seeds[0]}-{seeds[-1]}"
-    run_dir, resume = out / name, (out / name).exists()
+    run_dir = out / name
+    resume = run_dir.exists()
     directory.create(run_dir, out, experiment.run_config(recipe, args), resume)
     path = run_dir / "result.json"
     if not path.exists():

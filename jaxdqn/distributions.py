@@ -57,12 +57,12 @@ def quantile_huber(
     and `L_κ` is the Huber loss. Dabney et al. (2018), arXiv:1710.10044, eq. 9 and 10. The division
     by κ makes the quantile loss the limit κ → 0.
     """
-    start = jax.lax.stop_gradient(predicted)
-    error = target[:, None, :] - start[:, :, None]
+    constant = jax.lax.stop_gradient(predicted)
+    error = target[:, None, :] - constant[:, :, None]
     clipped = jnp.clip(error, -kappa, kappa)
     # `|τ - 1{u < 0}|` times `clipped`, the derivative of the Huber loss `clipped (error - clipped / 2)`.
     slope = jnp.where(error < 0, 1 - level[:, :, None], level[:, :, None]) * clipped
     value = jnp.sum(slope * (error - clipped / 2), axis=2)
     # Adds zero; its derivative is that of the loss in closed form, faster than automatic differentiation.
-    value -= jnp.sum(slope, axis=2) * (predicted - start)
+    value -= jnp.sum(slope, axis=2) * (predicted - constant)
     return jnp.sum(value, axis=1) / (kappa * target.shape[1])

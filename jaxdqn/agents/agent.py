@@ -14,14 +14,14 @@ Target = Any
 
 
 class Losses(NamedTuple):
-    """The losses of a batch, before the step that reduces them."""
+    """The result of `Agent.loss` for a batch."""
 
     loss: jax.Array
     """`[B]`, minimised."""
     td_error: jax.Array
     """`[B]`, target minus prediction; for distributions the difference of their means."""
     priority: jax.Array
-    """`[B]`, non-negative, by which prioritized replay samples the transition from now on."""
+    """`[B]`, non-negative, the new priority of each transition in prioritized replay."""
 
 
 class Agent(NamedTuple):

@@ -59,15 +59,16 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
         key, noise_key = jax.random.split(key)
         # The noise of the prediction, which belongs to the loss, is sampled here: one call of the
         # generator takes as long as the forward pass of a small network on a CPU.
-        selection, target, prediction = sample_noise(noise_key, params, 3)
-        selected = perturb(params, selection), perturb(target_params, target)
-        return agent.target(key, *selected, batch), prediction
+        for_selection, for_target, for_prediction = sample_noise(noise_key, params, 3)
+        selection = perturb(params, for_selection)
+        target = agent.target(key, selection, perturb(target_params, for_target), batch)
+        return target, for_prediction
 
     def loss(
         key: jax.Array, params: NoisyParams, batch: Transition, target: tuple[Target, jax.Array]
     ) -> Losses:
-        target_, prediction = target
-        return agent.loss(key, perturb(params, prediction), batch, target_)
+        inner_target, noise = target
+        return agent.loss(key, perturb(params, noise), batch, inner_target)
 
     def explore(key: jax.Array, params: NoisyParams, obs: jax.Array) -> jax.Array:
         def one_env(noise: jax.Array, obs: jax.Array) -> jax.Array:
@@ -79,7 +80,7 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
 
 
 def sample_noise(key: jax.Array, params: NoisyParams, num: int) -> jax.Array:
-    """`num` independent samples `[num, sizes]` of `f(ε)` for the inputs and outputs of all noisy layers."""
+    """`num` independent samples `[num, M]` of `f(x)`, M the sum of inputs and outputs of all noisy layers."""
     sizes = [sum(layer["kernel"].shape) for layer in noisy_layers(params.mean).values()]
     normal = jax.random.normal(key, (num, sum(sizes)))
     return jnp.sign(normal) * jnp.sqrt(jnp.abs(normal))

@@ -1,7 +1,8 @@
 """The agents by name: network head, replay, exploration, and the hyperparameters that each one reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -76,8 +77,7 @@ def uniform(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
 
 def one_step(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
     """Uniform replay of single steps."""
-    del num_updates, max_weight
-    return replay.uniform(config.buffer_size, config.batch_size, n_step=1)
+    return uniform(replace(config, n_step=1), num_updates, max_weight)
 
 
 def prioritized(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
@@ -104,12 +104,12 @@ def radam(config: Config, learning_rate: optax.ScalarOrSchedule) -> optax.Gradie
 
 
 def torso_and_width(torso: Torso, config: Config) -> tuple[MakeTorso, int]:
-    """The network without its last hidden layer, and the width of that layer, which belongs to the head.
+    """The torso without its last hidden layer, and the width of that layer, which belongs to the head.
 
     Raises `ConfigError` if there is none.
     """
     if not config.features:
-        raise ConfigError("features", "()", "must name a layer, which this agent has in its head.")
+        raise ConfigError("features", config.features, "must name a layer for the head.")
     *others, last = config.features
     return torso(replace(config, features=tuple(others))), last
 
@@ -209,6 +209,8 @@ class Algorithm(NamedTuple):
     """`(config, total_steps) -> schedule` of the probability of a random action."""
     optimizer: Callable[[Config, optax.ScalarOrSchedule], optax.GradientTransformation] = adam
     """`(config, learning_rate) -> optimizer`, without gradient clipping."""
+    defaults: Mapping[str, Any] = MappingProxyType({})
+    """Fields of `Config` in which it differs from DQN, unless tuned for an environment."""
 
 
 ALGORITHMS: dict[AgentName, Algorithm] = {
@@ -227,6 +229,7 @@ ALGORITHMS: dict[AgentName, Algorithm] = {
         COMMON | REPLAY | PRIORITIES | SUPPORT | {"noise_scale"},
         prioritized,
         no_epsilon,
+        defaults={"priority_alpha": 0.5},
     ),
     "advantage": Algorithm(advantage, DQN | {"advantage_alpha"}),
     # The operator is defined for single steps only, so that `n_step` is not read.
@@ -236,5 +239,6 @@ ALGORITHMS: dict[AgentName, Algorithm] = {
         COMMON | EPSILON | {"num_epochs", "num_minibatches", "td_lambda"},
         replay=None,
         optimizer=radam,
+        defaults={"num_steps": 32},
     ),
 }

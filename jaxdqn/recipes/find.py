@@ -1,6 +1,7 @@
 """Recipes by the name of the environment: tuned ones, and by the kind of observation for all others."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from jaxdqn.transition import Transition
 
 TUNED = classic.TUNED | minatar.TUNED
 PROBE_ENVS, PROBE_STEPS = 16, 200
-"""Size of the random rollout that measures observations and rewards."""
+"""Size of the random rollout that measures observations, rewards and returns."""
 
 
 class Probe(NamedTuple):
@@ -51,7 +52,11 @@ def find(env_name: str, agent_name: AgentName = "dqn") -> Recipe:
         raise ConfigError("env", env_name, rule)
     image = obs.ndim == 3 and min(obs.shape[:2]) >= 3
     tuned = TUNED.get(env_name) or (minatar.IMAGE if image else classic.VECTOR)
-    numbers: dict[str, Any] = dict(tuned.config) | dict(tuned.agents.get(agent_name, {}))
+    numbers: dict[str, Any] = {
+        **tuned.config,
+        **algorithm.defaults,
+        **tuned.agents.get(agent_name, {}),
+    }
     scaled = tuned.obs_scale is None and obs.dtype != bool
     ranged = "v_max" in algorithm.fields and "v_max" not in numbers
     config, obs_scale, support = Config(**numbers), tuned.obs_scale or 1.0, None
@@ -91,25 +96,26 @@ def conv_torso(config: Config, obs_scale: ObsScale) -> MakeTorso:
 def measure(env: Env) -> Probe:
     """Measures a random rollout; the same every time."""
 
-    def play(key: jax.Array) -> Any:
-        transitions = random_rollout(key, env, gamma=1.0)
+    def extremes(transitions: Transition) -> tuple[jax.Array, ...]:
         obs = jnp.abs(transitions.next_obs.astype(jnp.float32)).max(axis=(0, 1))
         return obs, transitions.reward.min(), transitions.reward.max()
 
-    obs, low, high = jax.device_get(jax.jit(play)(jax.random.key(0)))
+    obs, low, high = of_random_rollout(extremes, env, gamma=1.0)
     return Probe(obs, float(low), float(high))
 
 
 def check_support(env: Env, config: Config) -> None:
-    """Raises `ConfigError` if `v_min` to `v_max` does not hold the discounted returns of random actions."""
+    """Raises `ConfigError` if `v_min` to `v_max` does not contain the discounted returns of a random rollout.
 
-    def play(key: jax.Array) -> Any:
-        steps = random_rollout(key, env, config.gamma)
+    Returns that the end of the rollout cuts short count as they are.
+    """
+
+    def extremes(steps: Transition) -> tuple[jax.Array, jax.Array]:
         zero = jnp.zeros_like(steps.reward)
         found = returns.lambda_returns(steps.reward, steps.discount, steps.done, zero, 1.0)
         return found.min(), found.max()
 
-    low, high = (float(f"{x:.4g}") for x in jax.device_get(jax.jit(play)(jax.random.key(0))))
+    low, high = (float(f"{x:.4g}") for x in of_random_rollout(extremes, env, config.gamma))
     if config.v_min > low:
         rule = f"must be at most the lowest discounted return of random actions ({low})."
         raise ConfigError("v_min", config.v_min, rule)
@@ -118,12 +124,16 @@ def check_support(env: Env, config: Config) -> None:
         raise ConfigError("v_max", config.v_max, rule)
 
 
-def random_rollout(key: jax.Array, env: Env, gamma: float) -> Transition:
-    """Transitions `[PROBE_STEPS, PROBE_ENVS]` of random actions."""
-    reset_key, key = jax.random.split(key)
-    vector = envs.vectorize(env, PROBE_ENVS)
-    actor, policy = rollout.init(reset_key, vector), policies.random(vector.num_actions)
-    return rollout.collect(key, None, actor, vector, policy, gamma, PROBE_STEPS)[1]
+def of_random_rollout(measurement: Callable[[Transition], Any], env: Env, gamma: float) -> Any:
+    """`measurement` of transitions `[PROBE_STEPS, PROBE_ENVS]` of random actions, on the host."""
+
+    def play(key: jax.Array) -> Any:
+        reset_key, key = jax.random.split(key)
+        vector = envs.vectorize(env, PROBE_ENVS)
+        actor, policy = rollout.init(reset_key, vector), policies.random(vector.num_actions)
+        return measurement(rollout.collect(key, None, actor, vector, policy, gamma, PROBE_STEPS)[1])
+
+    return jax.device_get(jax.jit(play)(jax.random.key(0)))
 
 
 def scale_of(largest: np.ndarray, image: bool) -> ObsScale:

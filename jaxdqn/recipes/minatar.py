@@ -17,10 +17,7 @@ IMAGE = Tuned(
         "tau": 1.0,
         "exploration_fraction": 0.2,
     },
-    {
-        "rainbow": {"priority_alpha": 0.5},
-        "pqn": {"num_envs": 128, "num_steps": 32, "num_epochs": 2, "num_minibatches": 32},
-    },
+    {"pqn": {"num_envs": 128, "num_epochs": 2, "num_minibatches": 32}},
     steps=500_000,
     eval_interval=25_000,
 )

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import tyro
 
@@ -93,7 +93,8 @@ def optional_fields(dataclass_: type[Any]) -> type[Any]:
     def optional(field: dataclasses.Field[Any]) -> tuple[str, Any, Any]:
         hint = f"(CartPole-v1: {field.default})"
         arg = tyro.conf.arg(help=docs[field.name], help_behavior_hint=hint)
-        return field.name, Annotated[Optional[field.type], arg], dataclasses.field(default=None)  # noqa: UP045
+        given_or_none = cast(Any, field.type) | None
+        return field.name, Annotated[given_or_none, arg], dataclasses.field(default=None)
 
     fields = [optional(field) for field in dataclasses.fields(dataclass_)]
     return dataclasses.make_dataclass("Overrides", fields, frozen=True)

@@ -98,10 +98,10 @@ def dqn(
 
         def update(carry: tuple[Learner, Any], keys: jax.Array):
             learner, buffer = carry
-            sample_key, loss_key = keys
+            sample_key, update_key = keys
             sample = replay.sample(sample_key, buffer)
             learner, info = learning.update(
-                loss_key, learner, sample, agent, optimizer, update_target
+                update_key, learner, sample, agent, optimizer, update_target
             )
             buffer = replay.update(buffer, sample.handle, info.priority)
             return (learner, buffer), (info.loss, jnp.mean(jnp.abs(info.td_error)), info.grad_norm)
