@@ -101,8 +101,11 @@ def check_configurations(
     for name in words:
         experiment.require_read(recipe, name, functools.partial(invalid, name))
     for configuration in configurations:
+        config = dataclasses.replace(recipe.config, **configuration)
         try:
-            recipe.check(dataclasses.replace(recipe.config, **configuration), args.steps or 0)
+            recipe.check(config, args.steps or 0)
+            if {"v_min", "v_max"} & words.keys():
+                recipes.check_support(recipe.env, config)
         except ConfigError as error:
             # The rule may refer to another hyperparameter than the one that was swept.
             named = [error.option, *(name for name in words if name in error.rule), *words]

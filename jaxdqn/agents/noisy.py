@@ -32,7 +32,8 @@ def noisy(agent: Agent, initial_scale: float = 0.5) -> Agent:
     uses of the network in an update: the prediction, the selection of the next action (double
     Q-learning), and the target network. `q_values` uses the means. The noise is factorised (section
     3b): for a layer from p to q units, `ε_kernel = f(ε_p) f(ε_q)ᵀ` and `ε_bias = f(ε_q)` with
-    `f(x) = sign(x) √|x|`; σ is initialised to `initial_scale / √p`.
+    `f(x) = sign(x) √|x|`; σ is initialised to `initial_scale / √p`, and μ by the network itself (in the
+    paper uniform in `±1 / √p`).
 
     Noisy layers are those of Flax' form `{"kernel": [p, q], "bias": [q]}` outside a submodule named
     `torso`. The papers leave only convolutions without noise. Replaces ε-greedy exploration: set

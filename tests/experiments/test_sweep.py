@@ -73,6 +73,10 @@ MISTAKES = [
         ["--agent", "rainbow", "--draw", "epsilon_end=0:1"],
         "--draw (epsilon_end=0:1) must not be given: rainbow on CartPole-v1 does not use it.",
     ),
+    (
+        ["--agent", "c51", "--sweep", "v_max=10,250"],
+        "--sweep (v_max=10,250) gives an invalid configuration: v_max (10.0) must be at least the",
+    ),
     (["--agent", "pqn", "--seeds", 2, "--data-shards", 2], "--data-shards (2) must be 1 for pqn"),
     (
         ["--seeds", 6_000_000, "--sweep", "gamma=0.9,0.99"],
