@@ -1,4 +1,4 @@
-"""Comparison of the agents on one environment: a table, a picture, and a CSV row per seed.
+"""Comparison of the agents on one environment: a table, learning curves, and a CSV row per seed.
 
     python experiments/compare.py --env CartPole-v1 --seeds 10 --seed 600
 
@@ -8,32 +8,26 @@ Seeds that the CSV file already holds are not trained again; a training that was
 
 import dataclasses
 import functools
-import itertools
-import json
-import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.benchmark import measure
-from experiments.results import markdown, rows
+from experiments.results import markdown, trainings
 from experiments.results.estimates import line
-from experiments.results.rows import LOWEST, Row
+from experiments.results.rows import Row
 from jaxdqn import recipes, training
 from jaxdqn.config import check_at_least
 from jaxdqn.recipes import AGENTS, AgentName, Recipe
-from jaxdqn.runs import cli, directory, experiment, platform, plots
-from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
+from jaxdqn.runs import cli, experiment, platform, plots
 
 EVAL_EPISODES = experiment.Args.eval_episodes
 TIMED_ITERATIONS = 250
-FIELDS = ("agent", "seed", "final_return", "best_return")
-Returns = list[float | None]
-"""One value per seed; None stands for one that is not finite."""
 
 
 @dataclass(frozen=True)
@@ -56,53 +50,6 @@ class Args:
     """Directory of agents.csv, agents.png and the run directories."""
 
 
-def train(recipe: Recipe, seeds: Sequence[int], out: Path) -> list[Row]:
-    """One row per seed, with the mean returns of the last and of the best evaluation.
-
-    Consecutive seeds are trained in one run directory in `out`, as by `train.py`; a training that was
-    stopped continues there, and one that ended is not repeated.
-    """
-    found: list[Row] = []
-    for _, stretch in itertools.groupby(enumerate(seeds), lambda pair: pair[1] - pair[0]):
-        own = [seed for _, seed in stretch]
-        for seed, *returns in zip(own, *_returns(recipe, own, out), strict=True):
-            cells = recipe.agent_name, str(seed), *map(cell, returns)
-            found.append(Row(zip(FIELDS, cells, strict=True)))
-    return found
-
-
-def _returns(recipe: Recipe, seeds: Sequence[int], out: Path) -> tuple[Returns, Returns]:
-    """Returns of the last and of the best evaluation of consecutive seeds."""
-    args = experiment.Args(steps=recipe.steps, seeds=len(seeds), seed=seeds[0])
-    recipe, args = experiment.complete(recipe, args)
-    name = recipe.env_name.replace("/", "-").replace(":", "-")
-    name += f"-{recipe.agent_name}-{recipe.steps}-{seeds[0]}-{seeds[-1]}"
-    run_dir = out / name
-    resume = run_dir.exists()
-    directory.create(run_dir, out, experiment.run_config(recipe, args), resume)
-    path = run_dir / "result.json"
-    if not path.exists():
-        agents = experiment.population(recipe.config, recipe, seeds)
-        try:
-            experiment.prepare(recipe, args, agents).run(run_dir, resume, quiet=False)
-        except Interrupted as error:
-            raise RunError(f"{error} The same command continues.", error.exit_code) from None
-        except RunError as error:
-            if error.exit_code != DIVERGED:
-                raise
-            # All seeds diverged, which is a result; the next agent follows.
-            none = [None] * len(seeds)
-            directory.write_json(path, {"final_return": none, "best_return": none})
-    shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)  # They hold gigabytes of replay.
-    result = json.loads(path.read_text())
-    return result["final_return"], result["best_return"]
-
-
-def cell(value: float | None) -> str:
-    """A return in a CSV file; one that is not finite counts as the lowest."""
-    return f"{LOWEST if value is None else value:.4f}"
-
-
 def update_ratios(chosen: Mapping[str, Recipe], dqn: Recipe, repeats: int) -> dict[str, float]:
     """Median time of an update, with its part of the rollout, relative to DQN's; measured in turns."""
     calls, updates = {}, {}
@@ -122,37 +69,55 @@ def update_ratios(chosen: Mapping[str, Recipe], dqn: Recipe, repeats: int) -> di
     }
 
 
-def summary(
-    name: str, found: Sequence[Row], ratios: dict[str, float], solved_at: float | None
-) -> Row:
+def summary(name: str, found: Sequence[Row], solved_at: float | None) -> Row:
     """The line of an agent in the table."""
     own = [row for row in found if row["agent"] == name]
     final, best = ([float(row[k]) for row in own] for k in ("final_return", "best_return"))
     return {
         "agent": name,
+        "seeds": str(len(own)),
         "final: median (minimum to maximum)": f"{statistics.median(final):.4g} ({min(final):.4g} to {max(final):.4g})",
         **line(final, solved_at),
         "best: median (minimum)": f"{statistics.median(best):.4g} ({min(best):.4g})",
-        "time per update, DQN = 1": f"{ratios[name]:.2f}" if name in ratios else "–",
     }
 
 
-def picture(path: Path, found: Sequence[Row], solved_at: float | None) -> None:
-    """Draws the final return of each seed as a dot, and the median of each agent as a bar."""
+def seconds(name: str, found: Sequence[Row]) -> str:
+    """Median of the seconds per seed of an agent, on the hardware of its rows."""
+    own = [row for row in found if row["agent"] == name]
+    machines = ", ".join(sorted({row["hardware"] for row in own}))
+    return f"{statistics.median(float(row['seconds']) for row in own):.3g} ({machines})"
+
+
+def picture(path: Path, env_name: str, found: Sequence[Row], solved_at: float | None) -> None:
+    """Draws the median learning curve of each agent, and beside it the final return of each seed."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    curves, finals = figure.subplots(1, 2)
     names = list(dict.fromkeys(row["agent"] for row in found))
-    figure = Figure(figsize=(8, 3.5), layout="constrained")
-    axes = figure.subplots()
     for x, name in enumerate(names):
-        values = [float(row["final_return"]) for row in found if row["agent"] == name]
+        own, color = [row for row in found if row["agent"] == name], f"C{x % 10}"
+        style = "-" if x < 10 else "--"
+        drawn = [trainings.curve_of(row) for row in own if row["curve"]]
+        if drawn:
+            steps, returns = drawn[0][0], np.array([values for _, values in drawn])
+            curves.plot(steps, np.median(returns, axis=0), style, color=color, label=name)
+            low, high = np.quantile(returns, (0.1, 0.9), axis=0)
+            curves.fill_between(steps, low, high, color=color, alpha=0.1, linewidth=0)
+        values = [float(row["final_return"]) for row in own]
         spread = [x + 0.3 * (i / max(len(values) - 1, 1) - 0.5) for i in range(len(values))]
-        axes.plot(spread, values, "o", color=plots.FAINT, markersize=4)
+        finals.plot(spread, values, "o", color=color, markersize=4, alpha=0.6)
         median = statistics.median(values)
-        axes.hlines(median, x - 0.3, x + 0.3, color=plots.STRONG, linewidth=2.5)
-    if solved_at is not None:
-        axes.axhline(solved_at, color=plots.MARK, linewidth=1, zorder=0)
-    axes.set_xticks(range(len(names)), names, rotation=30)
-    axes.set(ylabel="final evaluation return, one dot per seed")
-    plots.bare(axes)
+        finals.hlines(median, x - 0.3, x + 0.3, color=color, linewidth=2.5)
+    for axes in (curves, finals):
+        if solved_at is not None:
+            axes.axhline(solved_at, color=plots.MARK, linewidth=1, linestyle="--", zorder=0)
+        axes.grid(alpha=0.25)
+        plots.bare(axes)
+    curves.legend(frameon=False, fontsize=8, ncols=2)
+    title = f"{env_name}: median and 10–90 % of the seeds"
+    curves.set(xlabel="environment steps", ylabel="evaluation return", title=title)
+    finals.set_xticks(range(len(names)), names, rotation=30)
+    finals.set(title="final policy, one dot per seed")
     figure.savefig(path, dpi=110)
 
 
@@ -164,31 +129,26 @@ def main(args: Args) -> None:
     if args.steps is not None:
         check_at_least("steps", args.steps, 1)
     platform.configure(platform.cores())
-    chosen = {name: recipe(args, name) for name in args.agents}
-    plan = {
-        name: own.hyperparameters(own.config) | {"steps": own.steps} for name, own in chosen.items()
-    }
-    rows.create(args.out, {"env": args.env, **plan})
+    chosen = {name: recipe(args.env, name, args.steps) for name in args.agents}
+    args.out.mkdir(parents=True, exist_ok=True)
     path, seeds = args.out / "agents.csv", range(args.seed, args.seed + args.seeds)
-    for name, own in chosen.items():
-        rows.fill(path, FIELDS, {"agent": name}, seeds, functools.partial(train, own, out=args.out))
-    found = [
-        row
-        for row in rows.read(path, FIELDS)
-        if row["agent"] in args.agents and int(row["seed"]) in seeds
+    found = [row for own in chosen.values() for row in trainings.fill(path, own, seeds, args.out)]
+    solved_at, dqn = next(iter(chosen.values())).solved_at, recipe(args.env, "dqn", args.steps)
+    ratios = update_ratios(chosen, dqn, args.repeats) if args.repeats else {}
+    lines = [
+        summary(name, found, solved_at)
+        | {"time per update, DQN = 1": f"{ratios[name]:.2f}" if name in ratios else "–"}
+        for name in chosen
     ]
-    solved_at = next(iter(chosen.values())).solved_at
-    ratios = update_ratios(chosen, recipe(args, "dqn"), args.repeats) if args.repeats else {}
     title = f"{args.env}: evaluation return, mean of {EVAL_EPISODES} episodes"
-    lines = [summary(name, found, ratios, solved_at) for name in chosen]
     cli.say(markdown.table(title, lines))
-    picture(args.out / "agents.png", found, solved_at)
+    picture(args.out / "agents.png", args.env, found, solved_at)
 
 
-def recipe(args: Args, name: AgentName) -> Recipe:
+def recipe(env_name: str, agent: AgentName, steps: int | None) -> Recipe:
     """The recipe of an agent, with the steps of the command line."""
-    found = recipes.find(args.env, name)
-    found = dataclasses.replace(found, steps=args.steps or found.steps)
+    found = recipes.find(env_name, agent)
+    found = dataclasses.replace(found, steps=steps or found.steps)
     found.check(found.config, found.steps)
     return found
 

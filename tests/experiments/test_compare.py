@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import compare
+from experiments.results import trainings
 from jaxdqn import recipes, training
 from jaxdqn.recipes import AGENTS
 from jaxdqn.runs import experiment, logs
@@ -66,6 +67,7 @@ def test_a_seed_has_the_numbers_of_train_py_to_the_bit(tmp_path, agent):
     (row,) = (row for row in csv.DictReader((tmp_path / "agents.csv").open()) if row["seed"] == "4")
     assert row["final_return"] == f"{alone[-1][0]:.4f}"
     assert row["best_return"] == f"{max(row[0] for row in alone):.4f}"
+    assert trainings.curve_of(row)[1] == pytest.approx([x for (x,) in alone], rel=1e-3)
 
 
 @pytest.mark.slow
@@ -83,8 +85,11 @@ def test_a_stopped_comparison_continues_where_it_was(tmp_path, monkeypatch):
         assert not (tmp_path / "stopped" / "agents.csv").exists()
         for name in ("stopped", "whole"):
             compare.main(dataclasses.replace(args, out=tmp_path / name))
-    stopped, whole = ((tmp_path / name / "agents.csv").read_text() for name in ("stopped", "whole"))
-    assert stopped == whole
+    stopped, whole = (
+        [row | {"seconds": ""} for row in csv.DictReader((tmp_path / name / "agents.csv").open())]
+        for name in ("stopped", "whole")
+    )
+    assert len(stopped) == 2 and stopped == whole
     assert not list(tmp_path.glob("*/*/checkpoints"))
 
 
@@ -95,9 +100,9 @@ def test_an_agent_that_diverges_has_the_lowest_returns_and_is_not_repeated(tmp_p
     config = dataclasses.replace(recipe.config, **numbers)
     recipe = dataclasses.replace(recipe, config=config, steps=3_000)
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
-        found = compare.train(recipe, [3, 7], tmp_path)
+        found = trainings.train(recipe, [3, 7], tmp_path)
         monkeypatch.setattr(experiment, "prepare", None)
-        assert compare.train(recipe, [3, 7], tmp_path) == found
+        assert trainings.train(recipe, [3, 7], tmp_path) == found
     assert [row["seed"] for row in found] == ["3", "7"]
     assert all(float(row["final_return"]) < -1e38 for row in found)
 
@@ -109,9 +114,9 @@ def test_it_writes_table_and_picture_and_trains_no_seed_twice(tmp_path, capsys):
         compare.main(args)
         first = capsys.readouterr().out
         compare.main(args)
-    assert first.startswith("dqn: ") and "| dqn |" in first
+    assert first.startswith("CartPole-v1, dqn, 2000: ") and "| dqn |" in first
     # Nothing was trained the second time: only the table is printed.
-    assert not capsys.readouterr().out.startswith("dqn: ")
+    assert not capsys.readouterr().out.startswith("CartPole-v1, dqn")
     rows = list(csv.DictReader((tmp_path / "agents.csv").open()))
     assert [row["seed"] for row in rows] == ["3", "4"]
     assert (tmp_path / "agents.png").stat().st_size > 1_000
@@ -122,7 +127,7 @@ def test_the_counts_in_a_line_of_the_table():
         {"agent": "dqn", "seed": str(i), "final_return": f, "best_return": "500"}
         for i, f in enumerate(["474.9", "475.0", "500.0", "399.0"])
     ]
-    line = compare.summary("dqn", rows, {"dqn": 1.0}, solved_at=475.0)
+    line = compare.summary("dqn", rows, solved_at=475.0)
     assert line["≥ 475"] == "2 of 4 (15–85 %)"
     assert line["final: median (minimum to maximum)"] == "474.9 (399 to 500)"
-    assert "≥ 475" not in compare.summary("dqn", rows, {"dqn": 1.0}, solved_at=None)
+    assert "≥ 475" not in compare.summary("dqn", rows, solved_at=None)
