@@ -1,0 +1,248 @@
+"""Snake: its rules by hand, whole grids, and jumanji's Snake-v1 in lockstep."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdqn import envs, evaluation
+from jaxdqn.config import ConfigError
+from jaxdqn.envs import drawing, snake, suites
+
+UP, RIGHT, DOWN, LEFT = range(4)
+LOOP = (1, 1), (1, 2), (2, 2), (2, 1)
+
+
+def at(cells, fruit=(0, 0), size=4) -> snake.State:
+    """The snake on `cells`, from its tail to its head."""
+    body = np.zeros((size, size), np.int32)
+    for length, cell in enumerate(cells, start=1):
+        body[cell] = length
+    return snake.State(jnp.asarray(body), jnp.array(cells[-1]), jnp.array(fruit))
+
+
+def act(state, *actions):
+    """The state after `actions`, the last reward, and whether the last action terminated."""
+    step = jax.jit(snake.make(len(state.body)).step)
+    for seed, action in enumerate(actions):
+        state, reward, terminated = step(jax.random.key(seed), state, jnp.int32(action))
+    return state, float(reward), bool(terminated)
+
+
+@pytest.mark.parametrize(
+    ("action", "head"), [(UP, (0, 1)), (RIGHT, (1, 2)), (DOWN, (2, 1)), (LEFT, (1, 0))]
+)
+def test_the_whole_snake_moves(action, head):
+    state, reward, terminated = act(at([(1, 1)]), action)
+    np.testing.assert_array_equal(state.body, at([head]).body)
+    assert tuple(state.head) == head and (reward, terminated) == (0.0, False)
+
+
+def test_a_fruit_is_worth_one_and_the_tail_stays():
+    before = at([(1, 0), (1, 1)], fruit=(1, 2))
+    state, reward, terminated = act(before, RIGHT)
+    np.testing.assert_array_equal(state.body, at([(1, 0), (1, 1), (1, 2)]).body)
+    assert (reward, terminated) == (1.0, False)
+    assert state.body[tuple(state.fruit)] == 0
+    state, reward, _ = act(state, DOWN)
+    np.testing.assert_array_equal(state.body > 0, at([(1, 1), (1, 2), (2, 2)]).body > 0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "action"), [((0, 2), UP), ((2, 3), RIGHT), ((3, 1), DOWN), ((1, 0), LEFT)]
+)
+def test_walls_end_the_episode(cell, action):
+    assert act(at([cell], fruit=(3, 3)), action)[1:] == (0.0, True)
+
+
+def test_the_head_may_follow_the_tail():
+    state, _, terminated = act(at(LOOP), UP, RIGHT, DOWN, LEFT)
+    assert not terminated
+    np.testing.assert_array_equal(state.body, at(LOOP).body)
+    # The tail of a snake of two cells leaves before the head turns back.
+    assert not act(at(LOOP[:2]), LEFT)[2]
+
+
+def test_the_body_ends_the_episode():
+    assert act(at(LOOP[:3]), UP)[2]
+    assert act(at([*LOOP, (2, 0)]), RIGHT)[2]
+
+
+def test_the_last_fruit_fills_the_grid():
+    state, reward, terminated = act(at([(0, 0), (0, 1), (1, 1)], fruit=(1, 0), size=2), LEFT)
+    assert (reward, terminated) == (1.0, True)
+    np.testing.assert_array_equal(state.body, [[1, 2], [4, 3]])
+
+
+def test_the_observation_by_hand():
+    obs = np.asarray(snake.make(3).observe(at([(0, 0), (0, 1), (1, 1)], fruit=(2, 0), size=3)))
+    assert obs.dtype == bool and obs.shape == (3, 3, 4)
+    body, head, tail, fruit = np.moveaxis(obs, -1, 0)
+    np.testing.assert_array_equal(body, [[1, 1, 0], [0, 1, 0], [0, 0, 0]])
+    assert [np.argwhere(x).tolist() for x in (head, tail, fruit)] == [[[1, 1]], [[0, 0]], [[2, 0]]]
+
+
+def test_head_and_fruit_start_anywhere_and_apart():
+    states = jax.jit(jax.vmap(snake.make(3).reset))(jax.random.split(jax.random.key(0), 7_200))
+    pairs = np.ravel_multi_index(np.concatenate([states.head, states.fruit], axis=1).T, [3] * 4)
+    cells, counts = np.unique(pairs, return_counts=True)
+    # 9 * 8 pairs, 100 times each: standard deviation 10.
+    assert len(cells) == 72 and counts.min() > 50 and counts.max() < 150
+    np.testing.assert_array_equal(states.body.sum(axis=(1, 2)), 1)
+
+
+def cycle(size: int) -> np.ndarray:
+    """Actions `[size, size]` along a closed path through all cells: to and fro, and back in the first column."""
+    action = np.where(np.arange(size)[:, None] % 2 == 0, RIGHT, LEFT) + np.zeros((1, size), int)
+    action[0::2, -1] = DOWN
+    action[1::2, 1] = DOWN
+    action[-1, 1] = LEFT
+    action[1:, 0] = UP
+    return action
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_closed_path_fills_the_grid(size):
+    env = envs.vectorize(snake.make(size), 50)
+    actions = jnp.asarray(cycle(size))
+
+    def follow(key, params, obs):
+        return jnp.sum(jnp.where(obs[..., 1], actions[None], 0), axis=(1, 2))
+
+    found = jax.jit(lambda key: evaluation.evaluate(key, None, env, follow))(jax.random.key(0))
+    np.testing.assert_array_equal(found.returns, size * size - 1)
+
+
+def test_a_size_without_room_for_a_fruit_is_refused():
+    with pytest.raises(ConfigError, match=r"size \(1\) must be at least 2"):
+        snake.make(1)
+
+
+def test_the_picture_shows_head_body_and_fruit():
+    state = at([(0, 0), (0, 1), (0, 2), (1, 2)], fruit=(3, 1))
+    image = np.asarray(jax.jit(snake.make(4).render)(state)).astype(int)
+    assert image.shape == (4 * drawing.CELL + 2 * drawing.WALL,) * 2 + (3,)
+
+    def color(row, column):
+        return tuple(image[*(drawing.WALL + int(x * drawing.CELL) for x in (row, column))])
+
+    assert color(3.6, 1.5) == drawing.BRIGHT
+    assert color(1.2, 2.5) == drawing.GREEN
+    assert color(2.5, 0.5) in (drawing.BACKGROUND, drawing.SQUARE)
+    assert tuple(image[0, 0]) == drawing.DARK
+    # Between two cells the body continues if one follows the other.
+    assert color(0.5, 1.0)[1] > color(0.5, 1.0)[0]
+    assert color(1.5, 1.9) in (drawing.BACKGROUND, drawing.SQUARE)
+    # Paler towards the tail.
+    assert color(0.5, 0.5)[0] > color(0.5, 1.5)[0] > color(0.8, 2.5)[0]
+
+
+class Lockstep(NamedTuple):
+    """What both implementations returned `[T, N]`."""
+
+    same: jax.Array
+    """Whether state, observation, reward and end were the same."""
+    length: jax.Array
+    collision: jax.Array
+    full: jax.Array
+
+
+def play_both(size: int, policy, num_steps: int, num_envs: int = 16) -> Lockstep:
+    """Our step beside that of jumanji, from its initial states and with its keys.
+
+    `policy(key, state, action_mask) -> action`. States after the wall above or on the left are not
+    compared: there jumanji draws the head on the opposite side.
+    """
+    from jumanji.environments import Snake  # Optional.
+
+    theirs, ours = Snake(size, size, time_limit=2**30), snake.make(size)
+
+    def translate(state) -> snake.State:
+        head, fruit = (jnp.stack(cell) for cell in (state.head_position, state.fruit_position))
+        return snake.State(state.body_state, head, fruit)
+
+    def reset(key):
+        state, _ = theirs.reset(jax.random.key_data(key))
+        return state, translate(state)
+
+    def step(key, state, own):
+        action = policy(key, own, state.action_mask)
+        fruit_key = jax.random.wrap_key_data(jax.random.split(state.key)[1])
+        after, timestep = theirs.step(state, action)
+        own, reward, terminated = ours.step(fruit_key, own, action)
+        same_end = (reward == timestep.reward) & (terminated == timestep.last())
+        pairs = zip(
+            (*own, ours.observe(own)),
+            (*translate(after), timestep.observation.grid[..., :4]),
+            strict=True,
+        )
+        same_state = jnp.all(jnp.stack([jnp.all(x == y) for x, y in pairs]))
+        full = jnp.all(own.body > 0)
+        outside = jnp.any(own.head < 0)
+        seen = Lockstep(
+            same_end & (same_state | outside), jnp.max(own.body), terminated & ~full, full
+        )
+        return (after, own), terminated, seen
+
+    def both(states, key):
+        reset_key, step_key = jax.random.split(key)
+        states, done, seen = jax.vmap(step)(jax.random.split(step_key, num_envs), *states)
+        new = jax.vmap(reset)(jax.random.split(reset_key, num_envs))
+        return envs.where(done, new, states), seen
+
+    def run(key):
+        reset_key, key = jax.random.split(key)
+        states = jax.vmap(reset)(jax.random.split(reset_key, num_envs))
+        return jax.lax.scan(both, states, jax.random.split(key, num_steps))[1]
+
+    # jumanji relies on what the tests of this package forbid.
+    with jax.numpy_rank_promotion("allow"), jax.debug_key_reuse(False):
+        return jax.device_get(jax.jit(run)(jax.random.key(size)))
+
+
+def random(key, state, mask):
+    return jax.random.randint(key, (), 0, 4)
+
+
+def careful(key, state, mask):
+    """Avoids collisions, usually."""
+    logits = jnp.where(mask, 0.0, -8.0)
+    return jax.random.categorical(key, logits)
+
+
+def hungry(key, state, mask):
+    """Takes a step towards the fruit among those that do not collide, usually."""
+    after = state.head + snake.MOVES
+    distance = jnp.sum(jnp.abs(after - state.fruit), axis=1)
+    return jax.random.categorical(key, jnp.where(mask, -2.0 * distance, -2.0 * distance - 100.0))
+
+
+def around(size):
+    actions = jnp.asarray(cycle(size))
+    return lambda key, state, mask: actions[tuple(state.head)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not suites.is_installed("jumanji"), reason='needs jumanji: pip install -e ".[suites]"'
+)
+@pytest.mark.parametrize(
+    ("size", "policy", "num_steps", "longest", "collisions", "filled"),
+    [
+        (12, random, 2_000, 3, 1_000, 0),
+        (12, hungry, 5_000, 25, 100, 0),
+        (12, around(12), 12_000, 144, 0, 10),
+        (5, hungry, 5_000, 18, 100, 0),
+        (4, around(4), 2_000, 16, 0, 100),
+        (3, careful, 5_000, 9, 100, 100),
+        (2, random, 1_000, 4, 100, 10),
+    ],
+)
+def test_jumanji_plays_the_same_game(size, policy, num_steps, longest, collisions, filled):
+    seen = play_both(size, policy, num_steps)
+    assert seen.same.all()
+    # Both kinds of ends, and long snakes, were part of it.
+    assert seen.length.max() >= longest
+    assert seen.collision.sum() >= collisions and seen.full.sum() >= filled
