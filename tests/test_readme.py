@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from helpers import runner
 
+from jaxdqn import envs
+
 PAGES = [path for path in runner.ROOT.rglob("*.md") if ".venv" not in path.parts]
 README = (runner.ROOT / "README.md").read_text()
 
@@ -58,10 +60,16 @@ def test_the_own_environment_of_the_package_page_is_learned_from_its_file(tmp_pa
     assert (tmp_path / "run" / "policy.png").exists()
 
 
+def test_arguments_of_an_environment_are_those_of_an_own_function():
+    module = {}
+    exec(PACKAGE[2], module)
+    assert envs.check(module["make"]()).shape == (6, 6, 4)
+
+
 @pytest.mark.slow
 def test_the_own_network_of_the_package_page_learns(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", PACKAGE[2]], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PACKAGE[3]], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     # A random policy has a mean return of 22.
     assert float(done.stdout) > 50

@@ -1,6 +1,6 @@
 """Environments: the interfaces `Env` and `VectorEnv`, wrappers, and adapters to other packages."""
 
-from jaxdqn.envs import wrappers
+from jaxdqn.envs import snake, wrappers
 from jaxdqn.envs.env import Env, Episode, TimeStep, VectorEnv, check, vectorize, where
 from jaxdqn.envs.gymnax import gymnax
 from jaxdqn.envs.registry import make, names
@@ -32,6 +32,7 @@ __all__ = [
     "pgx",
     "scale",
     "scale_reward",
+    "snake",
     "sticky_actions",
     "time_limit",
     "vectorize",

@@ -1,4 +1,4 @@
-"""Environments by name: those of gymnax and other suites, and functions of the user."""
+"""Environments by name: those of this package, of gymnax and other suites, and functions of the user."""
 
 import contextlib
 import difflib
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxdqn.config import ConfigError
-from jaxdqn.envs import suites
+from jaxdqn.envs import snake, suites
 from jaxdqn.envs.env import Env, check
 from jaxdqn.envs.gymnax import gymnax, gymnax_names, is_gymnax
 
+OWN = {"snake": snake.make}
+"""Environments of this package."""
 NEAREST = 3
 """Names that are suggested in place of an unknown one."""
 
@@ -21,6 +23,7 @@ NEAREST = 3
 def make(name: str) -> Env:
     """The environment `name`.
 
+    - `snake`: of this package;
     - `CartPole-v1` and other names of gymnax;
     - `jumanji/Snake-v1`, `pgx/minatar-breakout`, `navix/Navix-Empty-5x5-v0`: of another suite;
     - `package.module:function`: the result of `function()`, an `Env`; the module is found from
@@ -32,6 +35,8 @@ def make(name: str) -> Env:
     if ":" in name:
         module, function = name.split(":", 1)
         build = functools.partial(_call, name, module, function)
+    elif name in OWN:
+        build = OWN[name]
     elif suite in suites.SUITES and name in suites.names(suite):
         build = functools.partial(suites.SUITES[suite], rest)
     elif is_gymnax(name):
@@ -60,8 +65,8 @@ def make(name: str) -> Env:
 
 
 def names() -> list[str]:
-    """All names that `make` knows: of gymnax, and of the suites that are installed."""
-    found = gymnax_names()
+    """All names that `make` knows: of this package, of gymnax, and of the suites that are installed."""
+    found = [*OWN, *gymnax_names()]
     for suite in filter(suites.is_installed, suites.SUITES):
         with contextlib.suppress(ConfigError):  # Installed, but it cannot be imported.
             found += suites.names(suite)

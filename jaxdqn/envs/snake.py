@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdqn.config import check_at_least
 from jaxdqn.envs import drawing
 from jaxdqn.envs.env import Env
 
-MOVES = jnp.array([[-1, 0], [0, 1], [1, 0], [0, -1]])
+MOVES = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]], np.int32)
 """Rows and columns by which the head moves: up, right, down, left."""
 
 
@@ -48,7 +49,7 @@ def make(size: int = 12) -> Env:
         return State(body, head, place(fruit_key, body == 0))
 
     def step(key: jax.Array, state: State, action: jax.Array):
-        head = state.head + MOVES[action]
+        head = state.head + jnp.asarray(MOVES)[action]
         eaten = jnp.all(head == state.fruit)
         shorter = jnp.maximum(state.body - 1, 0)
         collision = ~jnp.any(at(head) & (shorter == 0))

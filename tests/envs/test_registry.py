@@ -66,7 +66,12 @@ def test_what_is_wrong_with_a_function_is_one_line(own, name, rule):
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("CartPole", "CartPole-v1"), ("breakout-minatar", "Breakout-MinAtar"), ("x/y", "")],
+    [
+        ("CartPole", "CartPole-v1"),
+        ("breakout-minatar", "Breakout-MinAtar"),
+        ("Snake-v1", "snake"),
+        ("x/y", ""),
+    ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_ones(name, nearest):
     with pytest.raises(ConfigError, match="must be a known environment, such as ") as error:
@@ -75,9 +80,15 @@ def test_an_unknown_name_is_answered_with_the_nearest_ones(name, nearest):
     assert error.value.rule.count(",") == 3
 
 
+def test_the_own_snake_has_its_size_and_limit():
+    env = envs.make("snake")
+    assert (env.num_actions, env.time_limit) == (4, 4_000)
+    assert envs.check(env) == jax.ShapeDtypeStruct((12, 12, 4), bool)
+
+
 def test_the_list_holds_what_can_be_made():
     names = envs.names()
-    assert {"CartPole-v1", "Breakout-MinAtar", "FrozenLake-misc"} <= set(names)
+    assert {"snake", "CartPole-v1", "Breakout-MinAtar", "FrozenLake-misc"} <= set(names)
     assert not {"Pendulum-v1", "MNISTBandit-bsuite"} & set(names)
 
 
