@@ -45,9 +45,15 @@ def test_a_fruit_is_worth_one_and_the_tail_stays():
     state, reward, terminated = act(before, RIGHT)
     np.testing.assert_array_equal(state.body, at([(1, 0), (1, 1), (1, 2)]).body)
     assert (reward, terminated) == (1.0, False)
-    assert state.body[tuple(state.fruit)] == 0
     state, reward, _ = act(state, DOWN)
     np.testing.assert_array_equal(state.body > 0, at([(1, 1), (1, 2), (2, 2)]).body > 0)
+
+
+def test_a_new_fruit_is_on_a_free_cell():
+    before, step = at([(0, 0), (0, 1)], fruit=(1, 1), size=2), snake.make(2).step
+    keys = jax.random.split(jax.random.key(0), 20)
+    states, _, _ = jax.vmap(lambda key: step(key, before, jnp.int32(DOWN)))(keys)
+    np.testing.assert_array_equal(states.fruit, [[1, 0]] * 20)
 
 
 @pytest.mark.parametrize(
@@ -121,22 +127,23 @@ def test_a_size_without_room_for_a_fruit_is_refused():
 
 
 def test_the_picture_shows_head_body_and_fruit():
-    state = at([(0, 0), (0, 1), (0, 2), (1, 2)], fruit=(3, 1))
+    state = at([(0, 0), (0, 1), (0, 2), (1, 2), (1, 1)], fruit=(3, 1))
     image = np.asarray(jax.jit(snake.make(4).render)(state)).astype(int)
     assert image.shape == (4 * drawing.CELL + 2 * drawing.WALL,) * 2 + (3,)
 
     def color(row, column):
         return tuple(image[*(drawing.WALL + int(x * drawing.CELL) for x in (row, column))])
 
+    board = drawing.BACKGROUND, drawing.SQUARE
     assert color(3.6, 1.5) == drawing.BRIGHT
-    assert color(1.2, 2.5) == drawing.GREEN
-    assert color(2.5, 0.5) in (drawing.BACKGROUND, drawing.SQUARE)
+    assert color(1.5, 1.75) == drawing.GREEN
+    assert color(2.5, 0.5) in board
     assert tuple(image[0, 0]) == drawing.DARK
-    # Between two cells the body continues if one follows the other.
-    assert color(0.5, 1.0)[1] > color(0.5, 1.0)[0]
-    assert color(1.5, 1.9) in (drawing.BACKGROUND, drawing.SQUARE)
+    # The body is drawn between cells that follow each other, not between all neighbours.
+    assert color(0.5, 1.0) not in board and color(1.0, 2.5) not in board
+    assert color(1.0, 1.5) in board
     # Paler towards the tail.
-    assert color(0.5, 0.5)[0] > color(0.5, 1.5)[0] > color(0.8, 2.5)[0]
+    assert color(0.5, 0.5)[0] > color(0.5, 1.5)[0] > color(1.5, 2.5)[0]
 
 
 class Lockstep(NamedTuple):
