@@ -24,6 +24,7 @@ from jaxdqn.runs import experiment
         ("Catch-bsuite", [(50, 64), (64, 64), (64, 3)]),
         ("FrozenLake-misc", [(16, 64), (64, 64), (64, 4)]),
         ("Breakout-MinAtar", [(3, 3, 4, 16), (1024, 128), (128, 3)]),
+        ("snake", [(3, 3, 4, 16), (1600, 128), (128, 4)]),
     ],
 )
 def test_the_network_fits_the_kind_of_observation(name, shapes):
@@ -61,6 +62,13 @@ def test_a_support_that_does_not_hold_the_returns_is_refused(given, message):
         recipes.find("CartPole-v1", "c51"), experiment.Args(config=enough)
     )
     assert (recipe.config.v_min, recipe.config.v_max) == (0.0, 10.0)
+
+
+def test_snake_has_hyperparameters_of_its_own():
+    recipe, image = (recipes.find(name, "pqn") for name in ("snake", "Breakout-MinAtar"))
+    assert (recipe.config.gamma, recipe.steps) == (0.95, 2_000_000)
+    assert recipe.config.num_minibatches == image.config.num_minibatches
+    assert recipe.obs(2) == jax.ShapeDtypeStruct((2, 12, 12, 4), bool)
 
 
 def test_a_transform_is_applied_to_the_trainer():
