@@ -3,6 +3,7 @@
 from jaxdqn.envs import snake, wrappers
 from jaxdqn.envs.env import Env, Episode, TimeStep, VectorEnv, check, vectorize, where
 from jaxdqn.envs.gymnax import gymnax
+from jaxdqn.envs.minatar import minatar_paper
 from jaxdqn.envs.registry import make, names
 from jaxdqn.envs.suites import jumanji, navix, pgx
 from jaxdqn.envs.wrappers import (
@@ -26,6 +27,7 @@ __all__ = [
     "gymnax",
     "jumanji",
     "make",
+    "minatar_paper",
     "names",
     "navix",
     "one_hot",

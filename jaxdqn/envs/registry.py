@@ -13,8 +13,12 @@ from jaxdqn.config import ConfigError
 from jaxdqn.envs import snake, suites
 from jaxdqn.envs.env import Env, check
 from jaxdqn.envs.gymnax import gymnax, gymnax_names, is_gymnax
+from jaxdqn.envs.minatar import GAMES, minatar_paper
 
-OWN = {"snake": snake.make}
+OWN = {
+    "snake": snake.make,
+    **{f"minatar-paper/{game}": functools.partial(minatar_paper, game) for game in GAMES},
+}
 """Environments of this package."""
 NEAREST = 3
 """Names that are suggested in place of an unknown one."""
@@ -23,7 +27,7 @@ NEAREST = 3
 def make(name: str) -> Env:
     """The environment `name`.
 
-    - `snake`: of this package;
+    - `snake`, `minatar-paper/Breakout`: of this package;
     - `CartPole-v1` and other names of gymnax;
     - `jumanji/Snake-v1`, `pgx/minatar-breakout`, `navix/Navix-Empty-5x5-v0`: of another suite;
     - `package.module:function`: the result of `function()`, an `Env`; the module is found from

@@ -89,6 +89,7 @@ def test_the_own_snake_has_its_size_and_limit():
 def test_the_list_holds_what_can_be_made():
     names = envs.names()
     assert {"snake", "CartPole-v1", "Breakout-MinAtar", "FrozenLake-misc"} <= set(names)
+    assert {"minatar-paper/Breakout", "minatar-paper/SpaceInvaders"} <= set(names)
     assert not {"Pendulum-v1", "MNISTBandit-bsuite"} & set(names)
 
 

@@ -25,6 +25,7 @@ from jaxdqn.runs import experiment
         ("FrozenLake-misc", [(16, 64), (64, 64), (64, 4)]),
         ("Breakout-MinAtar", [(3, 3, 4, 16), (1024, 128), (128, 3)]),
         ("snake", [(3, 3, 4, 16), (1600, 128), (128, 4)]),
+        ("minatar-paper/Breakout", [(3, 3, 4, 16), (1024, 128), (128, 6)]),
     ],
 )
 def test_the_network_fits_the_kind_of_observation(name, shapes):
