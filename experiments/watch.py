@@ -3,14 +3,18 @@
     python experiments/watch.py runs/rainbow
 
 The network and the environment are rebuilt by `recipes.find`, so that a run whose recipe was edited
-in code cannot be played. Policies for CartPole, Acrobot and MountainCar are also played in
-Gymnasium, an independent implementation in which they were not trained, if the optional package is
-installed.
+in code cannot be played. Where there is an independent implementation of the environment, in which
+the policy was not trained, it is played there too, if the optional package is installed: Gymnasium
+for CartPole, Acrobot and MountainCar, the original MinAtar for its games under both protocols.
 """
 
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -19,15 +23,15 @@ import tyro
 from jaxdqn import policies
 from jaxdqn.config import check_at_least
 from jaxdqn.policies import Policy
+from jaxdqn.recipes import Recipe
 from jaxdqn.runs import cli, platform, policy_file, render, saved
-
-try:
-    import gymnasium
-except ImportError:
-    gymnasium = None
 
 IN_GYMNASIUM = "CartPole-v1", "Acrobot-v1", "MountainCar-v0"
 """Environments that gymnax and Gymnasium both have, with the same observations."""
+IN_MINATAR = re.compile(r"(minatar-paper/)?([A-Z]\w+?)(-MinAtar)?")
+"""`minatar-paper/Breakout` and `Breakout-MinAtar`: groups are the prefix, the game and the suffix."""
+MAX_STEPS = 100_000
+"""Steps of an episode without a time limit, as in `evaluation.evaluate`."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,77 @@ class Args:
     """Seed of the initial states; at least 0."""
 
 
-def play_gymnasium(name: str, policy: Policy, params: Any, episodes: int, seed: int) -> list[float]:
-    """Returns of one episode in each of `episodes` environments."""
-    assert gymnasium is not None
+class Other(NamedTuple):
+    """An independent implementation of an environment."""
+
+    label: str
+    package: str
+    """The name of the package, and of the extra that installs it."""
+    make: Callable[[Recipe, int], Any]
+    """`(recipe, num_envs) -> env`, with `reset` and `step` of Gymnasium's `VectorEnv`."""
+
+
+def find_other(env_name: str) -> Other | None:
+    """The independent implementation of an environment, None if there is none."""
+    if env_name in IN_GYMNASIUM:
+        return Other("Gymnasium", "gymnasium", make_gymnasium)
+    found = IN_MINATAR.fullmatch(env_name)
+    if found and bool(found[1]) != bool(found[3]):
+        return Other("MinAtar", "minatar", MinAtar)
+    return None
+
+
+def make_gymnasium(recipe: Recipe, num_envs: int) -> Any:
+    """Environments of Gymnasium, which reset themselves."""
+    package = importlib.import_module("gymnasium")
+    return package.make_vec(recipe.env_name, num_envs=num_envs, vectorization_mode="sync")
+
+
+class MinAtar:
+    """Games of the original package, which do nothing after their end."""
+
+    def __init__(self, recipe: Recipe, num_envs: int) -> None:
+        package = importlib.import_module("minatar")
+        found = IN_MINATAR.fullmatch(recipe.env_name)
+        assert found
+        module, sticky = (
+            re.sub(r"(?<=[a-z])([A-Z])", r"_\1", found[2]).lower(),
+            0.1 if found[1] else 0.0,
+        )
+        self.games = [
+            package.Environment(module, sticky_action_prob=sticky) for _ in range(num_envs)
+        ]
+        self.actions = range(6) if found[1] else self.games[0].minimal_action_set()
+        self.time_limit, self.time = recipe.env.time_limit or MAX_STEPS, 0
+
+    def reset(self, seed: int) -> tuple[np.ndarray, dict]:
+        """The games at their start; their seeds count up from `seed`."""
+        for k, game in enumerate(self.games):
+            game.seed(seed + k)
+            game.reset()
+        return self._obs(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool, dict]:
+        """`(obs, reward, terminated, truncated, info)`."""
+        self.time += 1
+        found = [game.act(self.actions[a]) for game, a in zip(self.games, action, strict=True)]
+        reward, terminated = (np.array(x) for x in zip(*found, strict=True))
+        return self._obs(), reward, terminated, self.time >= self.time_limit, {}
+
+    def _obs(self) -> np.ndarray:
+        return np.stack([game.state() for game in self.games])
+
+
+def play(
+    env: Any, policy: Policy, params: Any, obs_dtype: Any, num_envs: int, seed: int
+) -> list[float]:
+    """Returns of one episode in each of the `num_envs` environments of an independent implementation."""
     act = jax.jit(policy)
-    env = gymnasium.make_vec(name, num_envs=episodes, vectorization_mode="sync")
     obs, _ = env.reset(seed=seed)
-    returns, running = np.zeros(episodes), np.ones(episodes, bool)
-    # Environments reset themselves; only their first episodes count.
+    returns, running = np.zeros(num_envs), np.ones(num_envs, bool)
+    # Environments may reset themselves; only their first episodes count.
     while running.any():
-        action = act(jax.random.key(0), params, obs.astype(np.float32))
+        action = act(jax.random.key(0), params, obs.astype(obs_dtype))
         obs, reward, terminated, truncated, _ = env.step(np.asarray(action))
         returns += np.where(running, reward, 0.0)
         running &= ~(terminated | truncated)
@@ -74,18 +139,19 @@ def main(args: Args) -> None:
 
     play_key, episode_key = jax.random.split(jax.random.key(args.seed))
     found = {"jaxdqn": jax.jit(recipe.evaluate(args.episodes))(play_key, params).returns}
-    if recipe.env_name in IN_GYMNASIUM and gymnasium is not None:
-        found["Gymnasium"] = play_gymnasium(
-            recipe.env_name, policy, params, args.episodes, args.seed
-        )
+    other = find_other(recipe.env_name)
+    installed = other is not None and importlib.util.find_spec(other.package) is not None
+    if other is not None and installed:
+        env, dtype = other.make(recipe, args.episodes), recipe.obs(1).dtype
+        found[other.label] = play(env, policy, params, dtype, args.episodes, args.seed)
     for name, returns in found.items():
         mean, deviation, lowest = np.mean(returns), np.std(returns), np.min(returns)
         cli.say(
             f"{name}: return {mean:.4g} ± {deviation:.3g} (mean ± standard deviation "
             f"of {args.episodes} episodes), lowest {lowest:.4g}"
         )
-    if recipe.env_name in IN_GYMNASIUM and gymnasium is None:
-        cli.say('Gymnasium: not installed; pip install -e ".[gymnasium]"')
+    if other is not None and not installed:
+        cli.say(f'{other.label}: not installed; pip install -e ".[{other.package}]"')
     # The file `policy.gif` is that of the run.
     for path in render.draw(args.run_dir, "watch", episode_key, params, recipe.env, policy):
         cli.say(f"Picture: {path}.")

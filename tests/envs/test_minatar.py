@@ -16,7 +16,7 @@ from jaxdqn.config import ConfigError
 from jaxdqn.envs.minatar import GAMES, asterix, freeway, seaquest
 
 pytestmark = pytest.mark.usefixtures("allow_key_reuse")
-NUM_ENVS, NUM_STEPS = 16, 200
+NUM_ENVS, NUM_STEPS = 16, 250
 
 
 class Steps(NamedTuple):
@@ -125,11 +125,8 @@ def agrees(game, env, before, action, after, reward, terminated, obs):
     return False
 
 
-@pytest.mark.parametrize(
-    "ramping",
-    [True, pytest.param(False, marks=pytest.mark.slow)],
-    ids=["ramping", "constant"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("ramping", [True, False], ids=["ramping", "constant"])
 @pytest.mark.parametrize("game", GAMES)
 def test_every_step_is_one_of_the_original(game, ramping):
     steps = play(game, ramping)
@@ -140,6 +137,7 @@ def test_every_step_is_one_of_the_original(game, ramping):
         assert agrees(game, env, *step), (k, step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("game", GAMES)
 def test_the_steps_contain_the_rare_events(game):
     """Otherwise their comparison with the original would say nothing about them."""
