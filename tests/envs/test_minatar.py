@@ -213,8 +213,8 @@ def objects(kind, size, **columns):
         # A submarine is shot when it should fire.
         (
             {
-                "bullets": objects("bullets", 1, x=8),
-                "enemies": objects("enemies", 1, x=8, shot_timer=0),
+                "bullets": objects("bullets", 1, x=6),
+                "enemies": objects("enemies", 1, x=6, shot_timer=0),
             },
             0,
         ),
