@@ -2,10 +2,10 @@
 
     python experiments/watch.py runs/rainbow
 
-The network and the environment are rebuilt by `recipes.find`, so that a run whose recipe was edited
-in code cannot be played. Where there is an independent implementation of the environment, in which
-the policy was not trained, it is played there too, if the optional package is installed: Gymnasium
-for CartPole, Acrobot and MountainCar, the original MinAtar for its games under both protocols.
+The policy is that of `jaxdqn.load`, so that a run whose recipe was edited in code cannot be played.
+Where there is an independent implementation of the environment, in which the policy was not
+trained, it is played there too, if the optional package is installed: Gymnasium for CartPole,
+Acrobot and MountainCar, the original MinAtar for its games under both protocols.
 """
 
 import importlib
@@ -14,17 +14,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
 import tyro
 
+import jaxdqn
 from jaxdqn import policies
 from jaxdqn.config import check_at_least
-from jaxdqn.policies import Policy
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import cli, platform, policy_file, render, saved
+from jaxdqn.runs import cli, platform, render
+from jaxdqn.runs.trained import TrainedPolicy, Which
 
 IN_GYMNASIUM = "CartPole-v1", "Acrobot-v1", "MountainCar-v0"
 """Environments that gymnax and Gymnasium both have, with the same observations."""
@@ -40,14 +41,16 @@ class Args:
 
     run_dir: Annotated[Path, tyro.conf.Positional]
     """Run directory of cartpole.py or train.py."""
-    which: Literal["final", "best"] = "final"
+    which: Which = "final"
     """Parameters: after the last update, or of the best evaluation."""
     policy_seed: int | None = None
-    """Seed of the run whose policy is played; by default the first."""
+    """Seed of the run whose policy is played; by default that with the highest return."""
     episodes: int = 100
     """Episodes in each implementation; at least 1."""
     seed: int = 0
     """Seed of the initial states; at least 0."""
+    env: str | None = None
+    """The environment of the run, needed if it is MODULE:FUNCTION: code that a run directory must not choose."""
 
 
 class Other(NamedTuple):
@@ -111,20 +114,16 @@ class MinAtar:
         return np.stack([game.state() for game in self.games])
 
 
-def play(
-    env: Any, policy: Policy, params: Any, obs_dtype: Any, num_envs: int, seed: int
-) -> list[float]:
+def play(env: Any, policy: TrainedPolicy, num_envs: int, seed: int) -> np.ndarray:
     """Returns of one episode in each of the `num_envs` environments of an independent implementation."""
-    act = jax.jit(policy)
     obs, _ = env.reset(seed=seed)
     returns, running = np.zeros(num_envs), np.ones(num_envs, bool)
     # Environments may reset themselves; only their first episodes count.
     while running.any():
-        action = act(jax.random.key(0), params, obs.astype(obs_dtype))
-        obs, reward, terminated, truncated, _ = env.step(np.asarray(action))
+        obs, reward, terminated, truncated, _ = env.step(policy.act(obs))
         returns += np.where(running, reward, 0.0)
         running &= ~(terminated | truncated)
-    return returns.tolist()
+    return returns
 
 
 def main(args: Args) -> None:
@@ -132,18 +131,15 @@ def main(args: Args) -> None:
     check_at_least("episodes", args.episodes, 1)
     check_at_least("seed", args.seed, 0)
     platform.configure()
-    recipe, seeds = saved.load_recipe(args.run_dir)
-    file = {"final": policy_file.FINAL, "best": policy_file.BEST}[args.which]
-    params = saved.load_policy(args.run_dir, recipe, seeds, args.policy_seed, file)
-    policy = policies.greedy(recipe.agent().q_values)
-
-    play_key, episode_key = jax.random.split(jax.random.key(args.seed))
-    found = {"jaxdqn": jax.jit(recipe.evaluate(args.episodes))(play_key, params).returns}
+    policy = jaxdqn.load(args.run_dir, args.which, args.policy_seed, args.env)
+    recipe = policy.recipe
+    found = {"jaxdqn": policy.evaluate(args.episodes, args.seed).returns}
     other = find_other(recipe.env_name)
     installed = other is not None and importlib.util.find_spec(other.package) is not None
     if other is not None and installed:
-        env, dtype = other.make(recipe, args.episodes), recipe.obs(1).dtype
-        found[other.label] = play(env, policy, params, dtype, args.episodes, args.seed)
+        env = other.make(recipe, args.episodes)
+        found[other.label] = play(env, policy, args.episodes, args.seed)
+    cli.say(f"Policy: {args.which} parameters of seed {policy.seed}.")
     for name, returns in found.items():
         mean, deviation, lowest = np.mean(returns), np.std(returns), np.min(returns)
         cli.say(
@@ -153,7 +149,8 @@ def main(args: Args) -> None:
     if other is not None and not installed:
         cli.say(f'{other.label}: not installed; pip install -e ".[{other.package}]"')
     # The file `policy.gif` is that of the run.
-    for path in render.draw(args.run_dir, "watch", episode_key, params, recipe.env, policy):
+    key, act = jax.random.key(args.seed), policies.greedy(recipe.agent().q_values)
+    for path in render.draw(args.run_dir, "watch", key, policy.params, recipe.env, act):
         cli.say(f"Picture: {path}.")
 
 

@@ -1,8 +1,11 @@
 """Deep Q-learning as pure JAX functions.
 
 `from jaxdqn import agents, envs, networks, replay, training` gives the parts of a training
-program; `jaxdqn.runs` adds everything with side effects. See `jaxdqn/README.md`.
+program; `jaxdqn.runs` adds everything with side effects. `jaxdqn.load(run_dir)` returns the
+trained policy of a run. See `jaxdqn/README.md`.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from jaxdqn import (
     agents,
@@ -20,6 +23,9 @@ from jaxdqn import (
 from jaxdqn.config import Config, ConfigError
 from jaxdqn.transition import Transition
 
+if TYPE_CHECKING:
+    from jaxdqn.runs.trained import load
+
 __all__ = [
     "Config",
     "ConfigError",
@@ -28,6 +34,7 @@ __all__ = [
     "distributions",
     "envs",
     "evaluation",
+    "load",
     "networks",
     "policies",
     "recipes",
@@ -36,3 +43,15 @@ __all__ = [
     "targets",
     "training",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":  # `jaxdqn.runs` is imported when it is used: it takes a second.
+        from jaxdqn.runs.trained import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,6 +1,7 @@
 """The policies of a run: saved for all seeds, exported, drawn, and loaded again."""
 
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,19 @@ def export_first(recipe: Recipe, final: Any, run_dir: Path, seed: int) -> list[P
     return render.draw(run_dir, "policy", key, first, recipe.env, policy)
 
 
-def load_recipe(run_dir: Path) -> tuple[Recipe, list[int]]:
-    """The recipe and the seeds of the run at `run_dir`; raises `RunError` if its `config.json` is damaged."""
+def load_recipe(run_dir: Path, env: str | None = None) -> tuple[Recipe, list[int]]:
+    """The recipe and the seeds of the run at `run_dir`; raises `RunError` if its `config.json` is damaged.
+
+    The function of an environment MODULE:FUNCTION is called only if `env` names it too, since a
+    file must not choose which code is executed.
+    """
     saved, path = directory.read_config(run_dir)["config"], run_dir / "config.json"
+    name = str(saved.get("env"))
+    if ":" in name and name != env:
+        rule = (
+            f"has an environment of your own ({name}); to execute it, add --env {shlex.quote(name)}"
+        )
+        raise RunError(f"{path} {rule}.", DAMAGED)
     try:
         recipe = recipes.find(saved["env"], saved["agent"])
         numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["config"].items()}
