@@ -186,10 +186,10 @@ def main(args: Args) -> None:
     run_dir = directory.create(run_dir, Path("runs/sweep"), saved_config, args.resume)
     quiet = args.quiet or processes.index() > 0
     say = (lambda line: None) if quiet else cli.say
-    say(
-        f"Sweep: {len(configurations)} configurations, {args.seeds} seeds each, {len(parts)} parts."
-    )
-    say(f"Run directory: {run_dir}")
+    sizes = (len(configurations), "configuration"), (args.seeds, "seed"), (len(parts), "part")
+    agents, seeds, programs = (cli.count(number, noun) for number, noun in sizes)
+    say(f"Sweep: {agents}, {seeds} each, {programs}.")
+    say(f"Run directory: {cli.short(run_dir)}")
     found: list[dict[str, Any]] = []
     with directory.locked(run_dir):
         for number, training in enumerate(trainings, start=1):
@@ -211,8 +211,7 @@ def main(args: Args) -> None:
         varied = [name for name in names if len({row[name] for row in found}) > 1]
         picture.draw(run_dir / "sweep.png", found, varied, recipe.solved_at)
     say(markdown.table(title, ranked[:SHOWN]))
-    files = (run_dir / name for name in ("sweep.png", "results.csv", "ranking.md"))
-    say(f"Results: {', '.join(map(str, files))}.")
+    say(f"Results: {cli.short(run_dir / 'sweep.png')}, results.csv, ranking.md.")
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def main(args: Args) -> None:
     platform.configure()
     policy = jaxdqn.load(args.run_dir, args.which, args.policy_seed, args.env)
     recipe = policy.recipe
-    found = {"jaxdqn": policy.evaluate(args.episodes, args.seed).returns}
+    found: dict[str, Any] = {"jaxdqn": policy.evaluate(args.episodes, args.seed).returns}
     other = find_other(recipe.env_name)
     installed = other is not None and importlib.util.find_spec(other.package) is not None
     if other is not None and installed:

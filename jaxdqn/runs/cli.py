@@ -3,10 +3,12 @@
 import ast
 import contextlib
 import dataclasses
+import difflib
 import inspect
 import io
 import itertools
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -71,7 +73,35 @@ def parse(args_type: type[Args], words: Sequence[str]) -> Args:
         lines = (line.strip("│| ") for line in box.getvalue().splitlines()[1:])
         lines = itertools.dropwhile(_is_rule, lines)
         message = " ".join(itertools.takewhile(lambda line: not _is_rule(line), lines))
-        raise RunError(f"{message.rstrip(' .')}. See --help.") from None
+        near = _near_option(box.getvalue()) or _near_value(message)
+        advice = f"Did you mean {near}? " if near else ""
+        raise RunError(f"{message.rstrip(' .')}. {advice}See --help.") from None
+
+
+def _near_option(text: str) -> str | None:
+    """The first option that tyro suggests in `text`."""
+    _, _, suggested = text.partition("Perhaps you meant")
+    options = re.findall(r"^[│| ]*(--[\w.-]+)", suggested, re.MULTILINE)
+    return options[0] if options else None
+
+
+def _near_value(message: str) -> str | None:
+    """The valid value that is nearest to an invalid one."""
+    found = re.search(r"invalid choice '(.*?)'.*Expected one of \((.*)\)", message)
+    if not found:
+        return None
+    near = difflib.get_close_matches(found[1], re.findall(r"'(.*?)'", found[2]), n=1)
+    return near[0] if near else None
+
+
+def short(path: Path) -> Path:
+    """`path` from the current directory, if it is inside of it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def count(number: int, noun: str) -> str:
+    """`1 seed`, `2 seeds`, `1,000 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def optional_fields(dataclass_: type[Any]) -> type[Any]:
@@ -123,7 +153,9 @@ def _program() -> list[str]:
 
 
 def _exit(message: str, exit_code: int, immediately: bool = False) -> None:
-    print("error:", message.replace("\n", "\\n"), file=sys.stderr, flush=True)
+    # 128 and more is a signal, which the user sent.
+    kind = "" if exit_code > 128 else "error: "
+    print(kind + message.replace("\n", "\\n"), file=sys.stderr, flush=True)
     if immediately:
         os._exit(exit_code)
     _leave_group(exit_code)

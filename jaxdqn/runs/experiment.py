@@ -12,7 +12,7 @@ import tyro
 from jaxdqn import envs, recipes
 from jaxdqn.config import Config, ConfigError, check_at_least, floats, round_up
 from jaxdqn.recipes import AgentName, Recipe
-from jaxdqn.runs import cli, directory, hardware, logs, loop, processes, saved
+from jaxdqn.runs import cli, directory, hardware, logs, loop, numerals, processes, saved
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
 from jaxdqn.runs.plan import Plan
@@ -92,7 +92,11 @@ def main(
     run_dir = directory.create(run_dir, parent, used_config, args.resume)
     quiet = args.quiet or processes.index() > 0
     say = (lambda line: None) if quiet else cli.say
-    for line in (*rounding(recipe.config, recipe), *training.lines, f"Run directory: {run_dir}"):
+    for line in (
+        *rounding(recipe.config, recipe),
+        *training.lines,
+        f"Run directory: {cli.short(run_dir)}",
+    ):
         say(line)
     result, found = training.run(run_dir, args.resume, quiet, on_evaluation)
     values = recipe.hyperparameters(recipe.config) | {
@@ -101,10 +105,11 @@ def main(
     }
     logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
     pictures = saved.export_first(recipe, found.final, run_dir, args.seed)
-    for seed, *returns in zip(result.seeds, result.final_return, result.best_return, strict=True):
-        final, best = ("not finite" if x is None else f"{x:.4g}" for x in returns)
-        say(f"Seed {seed}: final evaluation return {final}, best evaluation {best}.")
-    say(f"Results: {' and '.join(map(str, (run_dir / 'curve.png', *pictures)))}.")
+    returns = result.final_return, result.best_return
+    for line in numerals.summary(result.seeds, *returns, recipe.solved_at):
+        say(line)
+    names = (path.name for path in pictures)
+    say(f"Results: {' and '.join([str(cli.short(run_dir / 'curve.png')), *names])}.")
     diverged = [
         str(seed) for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None
     ]

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-import tqdm
+import tqdm.auto
 from numpy.typing import ArrayLike
 from tensorboardX import SummaryWriter
 
+from jaxdqn.runs import numerals
 from jaxdqn.runs.directory import write_text
 from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.training.session import Report
 
 Row = dict[str, Any]
 
+BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfix}"
+"""Progress with the time that is left; 80 columns hold it and the returns."""
 
 MAX_EPISODES = 1_000_000
 """Lines that `episodes.csv` holds at most, of all seeds together: about 25 MB."""
@@ -50,6 +53,7 @@ def row(chunk: int, report: Report) -> Row:
         "train_return": numbers(train_return),
         "train_length": numbers(train_length),
         "eval_return": numbers(report.eval_return),
+        **({} if report.eval_error is None else {"eval_error": numbers(report.eval_error)}),
         "eval_length": numbers(report.eval_length),
         **{name: numbers(np.mean(x, axis=1)) for name, x in metrics.extra.items()},
     }
@@ -117,9 +121,8 @@ class Log:
         steps = rows[-1]["env_steps"] if rows else 0
         self._board = SummaryWriter(str(path / "tensorboard"), purge_step=steps + 1)
         self._time, self._train_return = time.perf_counter(), "-"
-        self._bar = tqdm.tqdm(
-            total=total_steps, initial=steps, unit=" steps", disable=quiet, dynamic_ncols=True
-        )
+        options = {"unit_scale": True, "dynamic_ncols": True, "bar_format": BAR}
+        self._bar = tqdm.auto.tqdm(total=total_steps, initial=steps, disable=quiet, **options)
 
     def __enter__(self) -> "Log":
         return self
@@ -145,11 +148,11 @@ class Log:
             self._board.add_scalar(name, value, new["env_steps"])
         train_return = mean(new["train_return"])
         if not math.isnan(train_return):
-            self._train_return = f"{train_return:.4g}"
+            self._train_return = numerals.short(train_return)
         # A closed stderr (`2>&1 | head`) does not end the training.
         with contextlib.suppress(BrokenPipeError):
             self._bar.set_postfix_str(
-                f"return: training {self._train_return}, evaluation {mean(new['eval_return']):.4g}",
+                f"return {self._train_return}, evaluation {numerals.with_error(*evaluation(new))}",
                 refresh=False,
             )
             self._bar.update(new["env_steps"] - self._bar.n)
@@ -166,6 +169,15 @@ class Log:
                 f"warning: episodes.csv holds the first {MAX_EPISODES:,} episodes only.",
                 file=sys.stderr,
             )
+
+
+def evaluation(row: Row) -> tuple[float, float]:
+    """The mean evaluation return and its standard error: over the episodes of one seed, or over several seeds."""
+    returns = [x for x in row["eval_return"] if x is not None]
+    if len(row["eval_return"]) == 1:
+        return mean(returns), mean(row.get("eval_error", []))
+    error = np.std(returns, ddof=1) / np.sqrt(len(returns)) if len(returns) > 1 else math.nan
+    return mean(returns), float(error)
 
 
 def write_hyperparameters(path: Path, values: Mapping[str, Any], final_return: float) -> None:

@@ -24,6 +24,8 @@ from jaxdqn.training.population import Hyperparameters, Layout
 from jaxdqn.training.session import Evaluate, Report, Session
 from jaxdqn.training.trainer import Trainer
 
+STOPPING = "stopping after this chunk ... (Ctrl-C again: stop at once, without saving)"
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -90,6 +92,10 @@ def train(
         stop_request() as stop,
         checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as checkpoints,
     ):
+        if not quiet:
+            stop.notice = STOPPING
+            end = "\r" if sys.stderr.isatty() else "\n"  # The bar replaces it.
+            print("compiling ...", end=end, file=sys.stderr, flush=True)
         agents = processes.shard(plan.agents)
         keys, values = jax.device_put(
             (agents.keys(), agents.values()), NamedSharding(layout.mesh, population.PER_MEMBER)
@@ -122,6 +128,7 @@ def train(
                         checkpoints.wait()
                     checkpoints.save(chunk, sessions, rows)
                     seconds["save"] += time.perf_counter() - asked
+        stop.notice = ""
         seconds["run"] = time.perf_counter() - started
 
         first_shards = [layout.row(k, len(agents)) for k in range(len(agents))]

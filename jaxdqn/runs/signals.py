@@ -16,6 +16,8 @@ class StopRequest:
     """The first signal received, or 0."""
 
     signal_number: int = 0
+    notice: str = ""
+    """Written to stderr when the first signal arrives."""
 
     @property
     def requested(self) -> bool:
@@ -30,6 +32,8 @@ class StopRequest:
                 b"\nerror: stopped without saving.\n",
             )
             os._exit(128 + signal_number)
+        if self.notice and not self.requested:
+            os.write(2, f"\n{self.notice}\n".encode())
         self.signal_number = self.signal_number or signal_number
 
 

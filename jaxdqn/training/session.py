@@ -40,6 +40,8 @@ class Report(NamedTuple):
     """`[]`, mean of `max_a q` over the current observations of training."""
     finite: jax.Array
     """`[]` bool, whether all parameters are finite; the loss of the last update does not show it."""
+    eval_error: jax.Array | None = None
+    """`[]`, standard error of `eval_return`."""
 
 
 def init(key: jax.Array, trainer: Trainer) -> Session:
@@ -66,7 +68,9 @@ def advance(
     )
     best_return = jnp.where(better, eval_return, session.best_return)
     eval_length = jnp.mean(found.lengths.astype(jnp.float32))
-    report = Report(metrics, eval_return, eval_length, trainer.value(state), finite)
+    eval_error = jnp.std(found.returns) / jnp.sqrt(found.returns.size)
+    value = trainer.value(state)
+    report = Report(metrics, eval_return, eval_length, value, finite, eval_error)
     return Session(state, session.evaluation_key, best_params, best_return), report
 
 

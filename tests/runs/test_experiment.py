@@ -46,7 +46,8 @@ def test_a_run_writes_all_files_and_prints_their_paths(small):
     policy = {path.name for path in (run_dir / "policy").iterdir()}
     assert policy == {"final.npz", "best.npz", "final.stablehlo"}
     assert f"\nRun directory: {run_dir}\n" in out and f"{run_dir / 'curve.png'}" in out
-    assert "Seed 9: final evaluation return" in out and "return: training" in err
+    assert "\nfinal  " in out and "\nSolved: 0 of 3 seeds" in out
+    assert "compiling ...\n" in err and " left, return " in err and ", evaluation " in err
     config = json.loads((run_dir / "config.json").read_text())
     assert config["config"]["config"]["gamma"] == 0.996 and config["config"]["seed"] == 7
     assert {"jax", "python", "device"} <= config["versions"].keys() and "git" in config
@@ -82,7 +83,8 @@ def test_a_run_stopped_and_resumed_in_a_new_process_equals_an_undisturbed_one(
     process.send_signal(signal_number)
     code, _, err = runner.finish(process)
     assert code == 128 + signal_number and err.count("\n") == 1
-    assert "Continue with: python" in err and len(lines(run_dir)) < len(lines(small[0]))
+    assert err.startswith(signal.Signals(signal_number).name) and "Continue with: python" in err
+    assert len(lines(run_dir)) < len(lines(small[0]))
     code, _, err = runner.run("cartpole.py", *options, "--resume")
     assert code == 0, err
     assert lines(run_dir) == lines(small[0])

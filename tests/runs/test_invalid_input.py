@@ -25,7 +25,9 @@ def command(monkeypatch, capsys, *options):
 
 NOT_READ = "--config.{} ({}) must not be given: {} on {} does not use it."
 INVALID = [
-    (["--agnet", "dqn"], "Unrecognized options: --agnet"),
+    (["--agnet", "dqn"], "Unrecognized options: --agnet, dqn. Did you mean --agent? See --help."),
+    (["--config.gama", 1], "Unrecognized options: --config.gama, 1. Did you mean --config.gamma? "),
+    (["--qqqq", 1], "Unrecognized options: --qqqq, 1. See --help."),
     (["--agent", "sarsa"], "invalid choice 'sarsa' for argument '--agent'"),
     (
         ["--steps", "many"],
@@ -114,6 +116,11 @@ def test_an_invalid_option_is_one_line_with_option_value_and_rule(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_value_that_is_nearly_right_gets_a_suggestion(monkeypatch, capsys):
+    _, _, err = command(monkeypatch, capsys, "--agent", "raindow")
+    assert err.endswith("'persistent', 'pqn'). Did you mean rainbow? See --help.\n")
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
@@ -161,7 +168,7 @@ def test_a_signal_before_training_creates_nothing(monkeypatch, capsys, tmp_path)
     with pytest.raises(SystemExit) as stop:
         cli.main(experiment.Args, interrupted)
     assert stop.value.code == 130 and not list(tmp_path.iterdir())
-    assert capsys.readouterr().err == "error: SIGINT: stopped before training began.\n"
+    assert capsys.readouterr().err == "SIGINT: stopped before training began.\n"
 
 
 def test_a_directory_in_use_is_rejected(tmp_path):

@@ -156,6 +156,13 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_earlier_checkpoints(tmp_path)
     assert rows(tmp_path)[-1]["loss"] == [None]
 
 
+def test_the_error_of_an_evaluation_is_that_of_the_mean_of_its_episodes(undisturbed):
+    """On the chain a return is 0 or 1, so the mean p of 6 episodes has the error sqrt(p (1 - p) / 6)."""
+    for line in rows(undisturbed[0]):
+        p = np.array(line["eval_return"])
+        np.testing.assert_allclose(line["eval_error"], np.sqrt(p * (1 - p) / 6), atol=1e-6)
+
+
 def test_non_finite_parameters_are_logged_as_no_loss():
     """The last loss precedes its step: it can be finite if all parameters are NaN."""
     ones, none = jnp.ones((2, 3)), jnp.zeros((2, 3, 1, 4), jnp.int32)
