@@ -90,34 +90,38 @@ def seconds(name: str, found: Sequence[Row]) -> str:
 
 
 def picture(path: Path, env_name: str, found: Sequence[Row], solved_at: float | None) -> None:
-    """Draws the median learning curve of each agent, and beside it the final return of each seed."""
+    """Draws the median learning curve of each agent, and beside it the mean of the curve of each seed.
+
+    The mean measures the speed of learning: final returns are the same for all agents that solve
+    the environment.
+    """
     figure = Figure(figsize=(11, 4), layout="constrained")
-    curves, finals = figure.subplots(1, 2)
+    curves, speeds = figure.subplots(1, 2)
     names = list(dict.fromkeys(row["agent"] for row in found))
     for x, name in enumerate(names):
         own, color = [row for row in found if row["agent"] == name], f"C{x % 10}"
         style = "-" if x < 10 else "--"
         drawn = [trainings.curve_of(row) for row in own if row["curve"]]
         if drawn:
+            values = [float(np.mean(returns)) for _, returns in drawn]
+            spread = [x + 0.3 * (i / max(len(values) - 1, 1) - 0.5) for i in range(len(values))]
+            speeds.plot(spread, values, "o", color=color, markersize=4, alpha=0.6)
+            median = statistics.median(values)
+            speeds.hlines(median, x - 0.3, x + 0.3, color=color, linewidth=2.5)
             steps, returns = drawn[0][0], np.array([values for _, values in drawn])
             curves.plot(steps, np.median(returns, axis=0), style, color=color, label=name)
             low, high = np.quantile(returns, (0.1, 0.9), axis=0)
             curves.fill_between(steps, low, high, color=color, alpha=0.1, linewidth=0)
-        values = [float(row["final_return"]) for row in own]
-        spread = [x + 0.3 * (i / max(len(values) - 1, 1) - 0.5) for i in range(len(values))]
-        finals.plot(spread, values, "o", color=color, markersize=4, alpha=0.6)
-        median = statistics.median(values)
-        finals.hlines(median, x - 0.3, x + 0.3, color=color, linewidth=2.5)
-    for axes in (curves, finals):
-        if solved_at is not None:
-            axes.axhline(solved_at, color=plots.MARK, linewidth=1, linestyle="--", zorder=0)
+    if solved_at is not None:
+        curves.axhline(solved_at, color=plots.MARK, linewidth=1, linestyle="--", zorder=0)
+    for axes in (curves, speeds):
         axes.grid(alpha=0.25)
         plots.bare(axes)
     curves.legend(frameon=False, fontsize=8, ncols=2)
     title = f"{env_name}: median and 10–90 % of the seeds"
     curves.set(xlabel="environment steps", ylabel="evaluation return", title=title)
-    finals.set_xticks(range(len(names)), names, rotation=30)
-    finals.set(title="final policy, one dot per seed")
+    speeds.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    speeds.set(title="speed of learning: mean of the curve, one dot per seed")
     figure.savefig(path, dpi=110)
 
 

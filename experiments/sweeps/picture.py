@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from experiments.sweeps.grid import is_short, labels
 from jaxdqn.runs.plots import FAINT, MARK, STRONG, bare
@@ -77,6 +77,10 @@ def _panels(
             axes.plot(configurations[:, i], medians, "o", color=STRONG, markersize=4.5, label=label)
         if names and values[0] > 0 and values[-1] > LOG_SPAN * values[0]:
             axes.set_xscale("log")
+            subs = (1, 3) if values[-1] < 300 * values[0] else (1,)
+            axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=5))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())  # Its labels overlap.
         axes.set(xlabel=names[i] if names else "seed")
         bare(axes)
         handles, texts = axes.get_legend_handles_labels()

@@ -19,7 +19,7 @@ class Canvas:
     """An image `[height, width, 3]` with coordinates in metres, the y axis upwards."""
 
     def __init__(
-        self, left: float, right: float, bottom: float, height: int = HEIGHT, width: int = WIDTH
+        self, left: Any, right: Any, bottom: float, height: int = HEIGHT, width: int = WIDTH
     ) -> None:
         """The picture shows `left` to `right`, and above `bottom` as much as fits."""
         self.metre = width / (right - left)
@@ -73,10 +73,11 @@ def distance_to_line(offset: jax.Array, along: jax.Array) -> jax.Array:
 
 def cart_pole(state: Any) -> jax.Array:
     """The cart, its pole of 1 m and the ends of the track, for a state of gymnax' CartPole."""
-    canvas = Canvas(-2.6, 2.6, bottom=-0.75)
+    centre = state.x - jnp.clip(state.x, -1.2, 1.2)  # Follows a cart that leaves the middle.
+    canvas = Canvas(centre - 2.6, centre + 2.6, bottom=-0.75)
     for end in (-2.4, 2.4):
         canvas.line((end, -0.15), (end, 0.15), 0.03, GREY)
-    canvas.line((-2.6, 0.0), (2.6, 0.0), 0.02, GREY)
+    canvas.line((-5.0, 0.0), (5.0, 0.0), 0.02, GREY)
     canvas.rectangle((state.x, 0.1), 0.7, 0.2, DARK)
     pivot = jnp.array([state.x, 0.2])
     tip = pivot + jnp.array([jnp.sin(state.theta), jnp.cos(state.theta)])

@@ -12,7 +12,7 @@ import tyro
 from jaxdqn import envs, recipes
 from jaxdqn.config import Config, ConfigError, check_at_least, floats, round_up
 from jaxdqn.recipes import AgentName, Recipe
-from jaxdqn.runs import cli, directory, hardware, logs, loop, numerals, processes, saved
+from jaxdqn.runs import cli, directory, hardware, logs, loop, numerals, plots, processes, saved
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
 from jaxdqn.runs.plan import Plan
@@ -210,8 +210,12 @@ class Training:
     ) -> tuple[loop.Result, loop.Policies]:
         """Trains all agents into `run_dir` and saves their policies."""
         save = functools.partial(saved.save, self.recipe, run_dir)
+        recipe, seeds = self.recipe, self.plan.agents.seeds
+        shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds):,} seeds"
+        title = f"{recipe.env_name}, {recipe.agent_name}, {shown}"
+        draw_curve = functools.partial(plots.curve, title=title, solved_at=recipe.solved_at)
         inputs = self.make_trainer, self.evaluate, self.plan, self.layout, run_dir
-        return loop.train(*inputs, resume, quiet, save, on_evaluation)
+        return loop.train(*inputs, resume, quiet, save, on_evaluation, draw_curve)
 
 
 def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds") -> Training:

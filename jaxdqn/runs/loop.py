@@ -68,6 +68,7 @@ def train(
     quiet: bool = False,
     save_policies: Callable[[Policies], None] = lambda policies: None,
     on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
+    draw_curve: Callable[[Path, list[logs.Row]], None] = plots.curve,
 ) -> tuple[Result, Policies]:
     """Trains `plan.agents` into `run_dir`; returns the result and the parameters.
 
@@ -78,7 +79,7 @@ def train(
 
     `save_policies` is called with the parameters at the end, or when the run is stopped. Each
     function of `on_evaluation` is called with the row of `metrics.jsonl` after each evaluation; one
-    that raises is not called again, with a warning.
+    that raises is not called again, with a warning. `draw_curve` writes `curve.png` from all rows.
 
     If several processes share the run, each trains and saves its own shard of the agents;
     `layout` is that of the shard. They exchange their reports after each chunk, and all log the
@@ -139,7 +140,7 @@ def train(
         )
         policies = Policies(*policies)
         save_policies(policies)
-        plots.curve(run_dir / "curve.png", rows)
+        draw_curve(run_dir / "curve.png", rows)
         checkpoints.wait()
         if chunk < plan.num_chunks:
             shared = processes.shared_directory(run_dir)

@@ -17,11 +17,12 @@ LINES = (
 )
 
 
-def curve(path: Path, rows: Sequence[Row]) -> None:
+def curve(path: Path, rows: Sequence[Row], title: str = "", solved_at: float | None = None) -> None:
     """Draws the returns of training (thin) and evaluation (thick) against environment steps.
 
     Several seeds are one faint line each, with their median and a band from the 10 % to the
-    90 % quantile. Chunks in which no training episode ended are left out.
+    90 % quantile. Chunks in which no training episode ended are left out. The returns are not
+    smoothed; a dashed line is at `solved_at`.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -37,7 +38,11 @@ def curve(path: Path, rows: Sequence[Row]) -> None:
             axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.35)
             axes.fill_between(steps[present], low, high, color=color, alpha=0.2, linewidth=0)
         axes.plot(steps[present], middle, color=color, linewidth=width, label=label)
-    axes.set(xlabel="environment steps", ylabel="episode return")
+    if solved_at is not None:
+        label = f"solved, {solved_at:g}"
+        axes.axhline(solved_at, color=MARK, linewidth=1.2, linestyle="--", zorder=0, label=label)
+    axes.set(xlabel="environment steps", ylabel="episode return, not smoothed")
+    axes.set_title(title, fontsize=10)
     axes.margins(y=0.03)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="lower right", fontsize=8)

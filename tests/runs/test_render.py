@@ -94,6 +94,21 @@ def test_classic_control_is_drawn_where_it_is(name):
     assert centre(step) > centre(0.0) + 10
 
 
+@pytest.mark.parametrize("x", [-2.4, 2.4])
+def test_the_animation_follows_the_cart(x):
+    """At the ends of the track, cart and pole have as many pixels as in the middle."""
+    env = envs.gymnax("CartPole-v1")
+    state = env.reset(jax.random.key(0))
+
+    def pixels(x):
+        inner = state.state.replace(x=x, theta=0.2 * np.sign(x))
+        image = np.asarray(env.render(state._replace(state=inner))).astype(int)
+        bright = (image[..., 0] > 150) & (image[..., 2] < 80)
+        return np.array([bright.sum(), (image.sum(axis=-1) < 150).sum()])
+
+    np.testing.assert_allclose(pixels(x), pixels(np.sign(x) * 0.01), rtol=0.03)
+
+
 def test_colours_that_appear_late_are_in_the_palette(tmp_path):
     frames = [Image.new("RGB", (20, 10), "white") for _ in range(20)]
     frames += [Image.new("RGB", (20, 10), "red")] * 5
