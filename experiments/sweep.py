@@ -163,6 +163,8 @@ def main(args: Args) -> None:
     if args.list_envs:
         return cli.say("\n".join(envs.names()))
     experiment.check_options(args)
+    if args.track is not None:
+        raise ConfigError("track", args.track, "must not be given for a sweep.")
     if args.max_parallel is not None:
         check_at_least("max_parallel", args.max_parallel, 1)
     configurations = grid.parse(args.sweep, args.draw, args.num_draws, args.draw_seed)

@@ -12,7 +12,18 @@ import tyro
 from jaxdqn import envs, recipes
 from jaxdqn.config import Config, ConfigError, check_at_least, floats, round_up
 from jaxdqn.recipes import AgentName, Recipe
-from jaxdqn.runs import cli, directory, hardware, logs, loop, numerals, plots, processes, saved
+from jaxdqn.runs import (
+    cli,
+    directory,
+    hardware,
+    logs,
+    loop,
+    numerals,
+    plots,
+    processes,
+    saved,
+    tracker,
+)
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
 from jaxdqn.runs.plan import Plan
@@ -48,6 +59,8 @@ class Args:
     """Run directory, new or empty; by default a new one under runs/."""
     resume: bool = False
     """Continue the run in --run-dir."""
+    track: tracker.Name | None = None
+    """Experiment tracker beside TensorBoard: wandb or trackio, from the extra `track`."""
     quiet: bool = False
     """Print nothing but errors."""
     hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(default_factory=Hardware)
@@ -98,6 +111,11 @@ def main(
         f"Run directory: {cli.short(run_dir)}",
     ):
         say(line)
+    tracked = None
+    if args.track and processes.index() == 0:
+        tracked = tracker.Tracker(args.track, run_dir, used_config, agents.seeds)
+        tracked.start()
+        on_evaluation = [*on_evaluation, tracked.row]
     result, found = training.run(run_dir, args.resume, quiet, on_evaluation)
     values = recipe.hyperparameters(recipe.config) | {
         "env": recipe.env_name,
@@ -105,6 +123,9 @@ def main(
     }
     logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
     pictures = saved.export_first(recipe, found.final, run_dir, args.seed)
+    if tracked is not None:
+        final = {"final_return": result.final_return, "best_return": result.best_return}
+        tracked.finish(tracker.series(final, result.seeds), [run_dir / "curve.png", *pictures])
     returns = result.final_return, result.best_return
     for line in numerals.summary(result.seeds, *returns, recipe.solved_at):
         say(line)
@@ -178,7 +199,7 @@ def population(config: Config, recipe: Recipe, seeds: Sequence[int]) -> Populati
 def run_config(recipe: Recipe, args: Any) -> dict[str, Any]:
     """The key `config` of `config.json`: everything that determines the numbers of a run, and nothing else."""
     options = dataclasses.asdict(args)
-    for name in ("run_dir", "resume", "quiet", "hardware", "list_envs"):
+    for name in ("run_dir", "resume", "track", "quiet", "hardware", "list_envs"):
         options.pop(name, None)
     return options | {
         "env": recipe.env_name,
