@@ -150,7 +150,8 @@ def main(args: Args) -> None:
         cli.say(f'{other.label}: not installed; pip install -e ".[{other.package}]"')
     # The file `policy.gif` is that of the run.
     key, act = jax.random.key(args.seed), policies.greedy(recipe.agent().q_values)
-    for path in render.draw(args.run_dir, "watch", key, policy.params, recipe.env, act):
+    drawn = args.run_dir, "watch", key, policy.params, recipe.env, act
+    for path in render.draw(*drawn)[0]:
         cli.say(f"Picture: {path}.")
 
 

@@ -21,6 +21,7 @@ from jaxdqn.runs import (
     numerals,
     plots,
     processes,
+    report,
     saved,
     tracker,
 )
@@ -122,15 +123,16 @@ def main(
         "agent": recipe.agent_name,
     }
     logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
-    pictures = saved.export_first(recipe, found.final, run_dir, args.seed)
+    pictures, episode = saved.export_first(recipe, found.final, run_dir, args.seed)
+    page = report.write(run_dir, recipe, episode=episode)
     if tracked is not None:
         final = {"final_return": result.final_return, "best_return": result.best_return}
         tracked.finish(tracker.series(final, result.seeds), [run_dir / "curve.png", *pictures])
     returns = result.final_return, result.best_return
     for line in numerals.summary(result.seeds, *returns, recipe.solved_at):
         say(line)
-    names = (path.name for path in pictures)
-    say(f"Results: {' and '.join([str(cli.short(run_dir / 'curve.png')), *names])}.")
+    names = (path.name for path in (run_dir / "curve.png", *pictures))
+    say(f"Results: {', '.join([str(cli.short(page)), *names])}.")
     diverged = [
         str(seed) for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None
     ]
@@ -231,12 +233,13 @@ class Training:
     ) -> tuple[loop.Result, loop.Policies]:
         """Trains all agents into `run_dir` and saves their policies."""
         save = functools.partial(saved.save, self.recipe, run_dir)
+        snapshot = functools.partial(saved.save_snapshot, self.recipe, run_dir)
         recipe, seeds = self.recipe, self.plan.agents.seeds
         shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds):,} seeds"
         title = f"{recipe.env_name}, {recipe.agent_name}, {shown}"
         draw_curve = functools.partial(plots.curve, title=title, solved_at=recipe.solved_at)
         inputs = self.make_trainer, self.evaluate, self.plan, self.layout, run_dir
-        return loop.train(*inputs, resume, quiet, save, on_evaluation, draw_curve)
+        return loop.train(*inputs, resume, quiet, save, snapshot, on_evaluation, draw_curve)
 
 
 def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds") -> Training:

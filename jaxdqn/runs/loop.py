@@ -67,6 +67,7 @@ def train(
     resume: bool = False,
     quiet: bool = False,
     save_policies: Callable[[Policies], None] = lambda policies: None,
+    save_snapshot: Callable[[int, Params], None] = lambda env_steps, params: None,
     on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
     draw_curve: Callable[[Path, list[logs.Row]], None] = plots.curve,
 ) -> tuple[Result, Policies]:
@@ -77,7 +78,9 @@ def train(
     arrived, after saving it; `RunError` when all agents have diverged. The chunk in which this
     happens is not saved, so that the checkpoint before it stays the newest.
 
-    `save_policies` is called with the parameters at the end, or when the run is stopped. Each
+    `save_policies` is called with the parameters at the end, or when the run is stopped.
+    `save_snapshot` is called with the environment steps and the parameters `[1, ...]` of the first
+    agent after the evaluations 1, 2, 4, 8 and so on, before a checkpoint of that chunk. Each
     function of `on_evaluation` is called with the row of `metrics.jsonl` after each evaluation; one
     that raises is not called again, with a warning. `draw_curve` writes `curve.png` from all rows.
 
@@ -118,6 +121,10 @@ def train(
                 report = processes.gather(report)
                 _call(hooks, log.write(chunk, report))  # Appends to `rows`.
                 _require_one_finite(report, plan)
+                if plan.is_snapshot(chunk) and processes.index() == 0:
+                    params = make_trainer(plan.agents.one(0)).params(sessions.state)
+                    first = jax.tree.map(lambda leaf: leaf[:1], params)
+                    save_snapshot(rows[-1]["env_steps"], first)
                 # Read once per chunk: the chunk that stops must be the one that is saved.
                 signal_number = int(max(processes.gather(np.array([stop.signal_number]))))
                 stopping = signal_number != 0

@@ -45,6 +45,10 @@ class Plan:
         """Whether a checkpoint is saved after chunk number `chunk`."""
         return chunk % self.checkpoint_interval == 0 or chunk == self.num_chunks
 
+    def is_snapshot(self, chunk: int) -> bool:
+        """Whether a policy is kept to show how learning went: after chunk 1, 2, 4, 8 and so on."""
+        return chunk & (chunk - 1) == 0
+
     def check(self) -> None:
         """Raises `ConfigError` if the plan is invalid."""
         check_at_least("checkpoint_interval", self.checkpoint_interval, 1)

@@ -17,6 +17,9 @@ from jaxdqn.runs.errors import DAMAGED, RunError
 FINAL, BEST = "final.npz", "best.npz"
 """Parameters after the last update, and those of the best evaluation, which is biased upwards."""
 
+SNAPSHOT = "{}-steps.npz"
+"""Parameters of the first seed after that many environment steps, to show how learning went."""
+
 
 def save(path: Path, params: Params, q_values: QValues, obs: jax.ShapeDtypeStruct) -> None:
     """Writes `params`, whose leaves are `[S, ...]` for S seeds, as plain arrays to the file `path`.

@@ -27,8 +27,14 @@ PAPER = np.array((251, 250, 247), np.uint8)
 
 
 class EpisodeRecord(NamedTuple):
-    """One episode of T ≤ `MAX_STEPS` steps."""
+    """One episode of at most `MAX_STEPS` steps, of which T ≤ `MAX_FRAMES` are shown."""
 
+    steps: np.ndarray
+    """int `[T]`, the numbers of the steps that are shown."""
+    action: np.ndarray
+    """`[T]`."""
+    reward: np.ndarray
+    """`[T]`, from a step that is shown until the next one."""
     obs: np.ndarray
     """`[T, *obs]`."""
     images: np.ndarray | None
@@ -37,26 +43,27 @@ class EpisodeRecord(NamedTuple):
 
 def draw(
     run_dir: Path, name: str, key: jax.Array, params: Params, env: Env, policy: Policy
-) -> list[Path]:
-    """Draws one episode into `run_dir`; returns the path of the picture.
+) -> tuple[list[Path], EpisodeRecord | None]:
+    """Draws one episode into `run_dir`; returns the path of the picture, and the episode.
 
     The animation `{name}.gif` shows the `render` of the environment, or observations that are grids
     as coloured channels. For other observations `{name}.png` plots them against time. A failure is
     a warning.
     """
+    record = None
     try:
         record = play(key, params, env, policy)
         if record.images is not None:
             frames = [Image.fromarray(image) for image in record.images]
-            return [gif(run_dir / f"{name}.gif", frames)]
-        if record.obs.ndim in (3, 4) and min(record.obs.shape[1:3]) > 1:
-            return [gif(run_dir / f"{name}.gif", [grid(obs) for obs in record.obs])]
+            return [gif(run_dir / f"{name}.gif", frames)], record
+        if is_grid(record.obs[0]):
+            return [gif(run_dir / f"{name}.gif", [grid(obs) for obs in record.obs])], record
         obs = record.obs.reshape(len(record.obs), -1)
-        return [plots.observations(run_dir / f"{name}.png", obs)]
+        return [plots.observations(run_dir / f"{name}.png", obs)], record
     except Exception as error:
         reason = str(error).strip().splitlines() or [""]
         print(f"warning: no picture: {type(error).__name__}: {reason[0]}", file=sys.stderr)
-        return []
+        return [], record
 
 
 def play(key: jax.Array, params: Params, env: Env, policy: Policy) -> EpisodeRecord:
@@ -66,49 +73,61 @@ def play(key: jax.Array, params: Params, env: Env, policy: Policy) -> EpisodeRec
     def step(state: Any, key: jax.Array) -> tuple[Any, tuple[Any, jax.Array]]:
         policy_key, env_key = jax.random.split(key)
         action = policy(policy_key, params, env.observe(state)[None])[0]
-        after, _, terminated = env.step(env_key, state, action)
+        after, reward, terminated = env.step(env_key, state, action)
         after = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, state)
-        return after, (state, terminated)
+        return after, (state, action, reward, terminated)
 
     def whole(key: jax.Array) -> tuple[Any, jax.Array]:
         reset_key, key = jax.random.split(key)
         state = jax.tree.map(jnp.asarray, env.reset(reset_key))
         return jax.lax.scan(step, state, jax.random.split(key, limit))[1]
 
-    states, terminated = jax.jit(whole)(key)
+    states, action, reward, terminated = jax.jit(whole)(key)
     ends = np.flatnonzero(terminated)
     length = int(ends[0]) + 1 if ends.size else limit
     shown = np.arange(0, length, -(-length // MAX_FRAMES))
     states = jax.tree.map(lambda x: x[shown], states)
     obs = np.asarray(jax.jit(jax.vmap(env.observe))(states))
+    rewards = np.add.reduceat(np.asarray(reward, float)[:length], shown)
+    record = EpisodeRecord(shown, np.asarray(action)[shown], rewards, obs, None)
     if env.render is None:
-        return EpisodeRecord(obs, None)
+        return record
     images = np.asarray(jax.jit(jax.vmap(env.render))(states))
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
         rule = "render must return uint8 [H, W, 3]"
         raise ValueError(f"{rule}, not {images.dtype} {list(images.shape[1:])}")
-    return EpisodeRecord(obs, images)
+    return record._replace(images=images)
+
+
+def is_grid(obs: np.ndarray) -> bool:
+    """Whether an observation has the form of an image, `[H, W]` or `[H, W, C]`."""
+    return obs.ndim in (2, 3) and min(obs.shape[:2]) > 1
+
+
+def cells(obs: np.ndarray) -> np.ndarray:
+    """uint8 `[..., H, W, 3]` of `[..., H, W, C]`: each cell has the colour of its last channel that is not zero."""
+    *_, num_channels = obs.shape
+    colors = COLORS[np.arange(num_channels) % len(COLORS)]
+    last = num_channels - 1 - np.argmax(obs[..., ::-1] != 0, axis=-1)
+    return np.where(np.any(obs != 0, axis=-1)[..., None], colors[last], PAPER)
 
 
 def grid(obs: np.ndarray) -> Image.Image:
-    """Image of an observation `[H, W]` or `[H, W, C]`: each cell has the colour of its last channel that is not zero.
+    """Image of the `cells` of an observation `[H, W]` or `[H, W, C]`.
 
     The legend on the right has one square for each channel.
     """
     obs = obs[..., None] if obs.ndim == 2 else obs
     *_, num_channels = obs.shape
-    colors = COLORS[np.arange(num_channels) % len(COLORS)]
-    last = num_channels - 1 - np.argmax(obs[..., ::-1] != 0, axis=-1)
-    cells = np.where(np.any(obs != 0, axis=-1)[..., None], colors[last], PAPER)
-    factor = max(MIN_WIDTH // cells.shape[1], 1)
-    cells = cells.repeat(factor, axis=0).repeat(factor, axis=1)
-    image = Image.new(
-        "RGB", (cells.shape[1] + 40, max(cells.shape[0], 22 * num_channels)), tuple(PAPER)
-    )
-    image.paste(Image.fromarray(cells.astype(np.uint8)))
+    colors, image_cells = COLORS[np.arange(num_channels) % len(COLORS)], cells(obs)
+    factor = max(MIN_WIDTH // image_cells.shape[1], 1)
+    image_cells = image_cells.repeat(factor, axis=0).repeat(factor, axis=1)
+    height, width, _ = image_cells.shape
+    image = Image.new("RGB", (width + 40, max(height, 22 * num_channels)), tuple(PAPER))
+    image.paste(Image.fromarray(image_cells))
     canvas = ImageDraw.Draw(image)
     for channel, color in enumerate(colors.tolist()):
-        x, y = cells.shape[1] + 6, 22 * channel + 4
+        x, y = width + 6, 22 * channel + 4
         canvas.rectangle([x, y, x + 13, y + 13], fill=tuple(color))
         canvas.text((x + 18, y), str(channel), fill="#52606d")
     return image

@@ -24,8 +24,19 @@ def save(recipe: Recipe, run_dir: Path, found: loop.Policies) -> None:
         policy_file.save(run_dir / "policy" / name, params, q_values, obs)
 
 
-def export_first(recipe: Recipe, final: Any, run_dir: Path, seed: int) -> list[Path]:
-    """Writes the final policy of the first seed as StableHLO and as a picture; returns the path of the picture."""
+def save_snapshot(recipe: Recipe, run_dir: Path, env_steps: int, params: Params) -> None:
+    """Writes parameters `[1, ...]` of the first seed during training to `policy/`."""
+    path = run_dir / "policy" / policy_file.SNAPSHOT.format(env_steps)
+    policy_file.save(path, params, recipe.agent().q_values, recipe.obs(1))
+
+
+def export_first(
+    recipe: Recipe, final: Any, run_dir: Path, seed: int
+) -> tuple[list[Path], render.EpisodeRecord | None]:
+    """Writes the final policy of the first seed as StableHLO and as a picture.
+
+    Returns the path of the picture and the episode that it shows.
+    """
     policy, first = policies.greedy(recipe.agent().q_values), jax.tree.map(lambda x: x[0], final)
     try:
         export.stablehlo(run_dir / "policy" / "final.stablehlo", policy, first, recipe.obs(1))

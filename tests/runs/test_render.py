@@ -30,7 +30,7 @@ def test_an_episode_ends_with_termination_or_with_the_time_limit():
 
 
 def test_a_vector_is_plotted(tmp_path):
-    (path,) = render.draw(tmp_path, "policy", jax.random.key(0), None, ENV, right)
+    ((path,), _) = render.draw(tmp_path, "policy", jax.random.key(0), None, ENV, right)
     assert path == tmp_path / "policy.png" and path.stat().st_size > 1_000
 
 
@@ -38,7 +38,7 @@ def test_the_picture_of_the_environment_has_precedence(tmp_path):
     def image(state):
         return jnp.full((4, 5, 3), 40 * state, jnp.uint8)
 
-    (path,) = render.draw(
+    ((path,), _) = render.draw(
         tmp_path, "policy", jax.random.key(0), None, ENV._replace(render=image), left
     )
     with Image.open(path) as animation:
@@ -49,7 +49,7 @@ def test_the_picture_of_the_environment_has_precedence(tmp_path):
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)])
 def test_a_grid_is_drawn_in_colours_with_a_legend(tmp_path, shape):
     env = ENV._replace(observe=lambda state: jnp.zeros(shape, bool).at[state, 2].set(True))
-    (path,) = render.draw(tmp_path, "policy", jax.random.key(0), None, env, left)
+    ((path,), _) = render.draw(tmp_path, "policy", jax.random.key(0), None, env, left)
     assert path.name == "policy.gif"
     obs = np.zeros((6, 5, 3), bool)
     obs[1, 2, 1] = obs[4, 0, 0] = True
@@ -70,7 +70,7 @@ def test_a_grid_is_drawn_in_colours_with_a_legend(tmp_path, shape):
 )
 def test_a_picture_that_fails_is_a_warning(tmp_path, capsys, image, reason):
     env = ENV._replace(render=image)
-    assert render.draw(tmp_path, "policy", jax.random.key(0), None, env, left) == []
+    assert render.draw(tmp_path, "policy", jax.random.key(0), None, env, left)[0] == []
     err = capsys.readouterr().err
     assert err.startswith("warning: no picture: ") and err.count("\n") == 1
     assert reason.replace("\\", "") in err and not list(tmp_path.iterdir())
