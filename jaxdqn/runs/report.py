@@ -2,7 +2,6 @@
 
 import html
 import json
-import math
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from jaxdqn.runs.render import EpisodeRecord
 
 SCRIPTS = "uplot.min.js", "network.js", "cartpole.js", "episode.js", "curve.js", "report.js"
 STYLES = "uplot.min.css", "style.css"
-MAX_TEXT, MAX_NUMBER = 500, 1e30
+MAX_TEXT, MAX_NUMBER = 4_000, 1e30
 """Characters of a text and magnitude of a number in the page; larger numbers are left out."""
 
 
@@ -65,7 +64,7 @@ def contents(
     if is_sweep:
         data |= report_training.sweep(run_dir, own, solved_at, missing)
     else:
-        data |= report_training.run(run_dir, solved_at, missing)
+        data |= report_training.run(run_dir, own.get("seed"), solved_at, missing)
         if recipe is not None:
             data |= report_policy.policy(run_dir, recipe, seeds, seed, episode, missing)
     return data | {"missing": missing}
@@ -106,7 +105,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return value if math.isfinite(value) and abs(value) <= MAX_NUMBER else None
+        return value if abs(value) <= MAX_NUMBER else None  # Also for NaN.
     if isinstance(value, report_policy.Base64):
         return value
     text = str(value)

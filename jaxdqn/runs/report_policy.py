@@ -137,7 +137,10 @@ def describe(recipe: Recipe, params: Params) -> tuple[dict[str, Any], np.ndarray
     torso_tree = tree.get("torso", {})
     torso = [layer(torso_tree, k, k, True) for k in range(dense_layers(torso_tree))]
     first = 0
-    network: dict[str, Any] = {"torso": torso, "scale": np.broadcast_to(recipe.obs_scale, 4).tolist()}
+    network: dict[str, Any] = {
+        "torso": torso,
+        "scale": np.broadcast_to(recipe.obs_scale, 4).tolist(),
+    }
     if recipe.agent_name == "iqn":
         network["embedding"], first = layer(tree, 0, None, True), 1
         network["levels"] = recipe.config.num_levels
@@ -155,9 +158,11 @@ def describe(recipe: Recipe, params: Params) -> tuple[dict[str, Any], np.ndarray
     network["mean"] = recipe.agent_name in MEAN
     if recipe.agent_name in SOFTMAX:
         config = recipe.config
-        network["support"] = np.linspace(
-            config.v_min, config.v_max, config.num_atoms, dtype=np.float32
-        ).astype(float).tolist()
+        network["support"] = (
+            np.linspace(config.v_min, config.v_max, config.num_atoms, dtype=np.float32)
+            .astype(float)
+            .tolist()
+        )
     return network, np.concatenate([np.ravel(x) for x in weights])
 
 

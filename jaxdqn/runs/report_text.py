@@ -33,7 +33,7 @@ def facts(
         try:
             seconds = json.loads(path.read_text())["seconds"]
             found["Seconds"] = {str(name): f"{float(x):.1f}" for name, x in seconds.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             missing.append(f"{path} is damaged: {type(error).__name__}: {error}.")
     elif "num_draws" not in options:
         missing.append("The run has not ended: there is no result.json.")

@@ -15,7 +15,9 @@ OUTCOMES = "seed", "final_return", "best_return", "steps_to_solve", "diverged"
 LARGEST = 1e30
 
 
-def run(run_dir: Path, solved_at: float | None, missing: list[str]) -> dict[str, Any]:
+def run(
+    run_dir: Path, first_seed: Any, solved_at: float | None, missing: list[str]
+) -> dict[str, Any]:
     """The result in a sentence, and the curve."""
     steps, evaluation, training = _returns(run_dir / "metrics.jsonl", missing)
     if not len(steps):
@@ -50,6 +52,7 @@ def run(run_dir: Path, solved_at: float | None, missing: list[str]) -> dict[str,
         "steps": steps[kept].tolist(),
         "solved_at": solved_at,
         "num_seeds": num_seeds,
+        "first_seed": first_seed if isinstance(first_seed, int) else 0,
         "evaluation": _lines(evaluation[kept]),
         "training": _lines(training[kept]),
     }

@@ -105,7 +105,7 @@ function buildStage(section, data, cart) {
   const sliders = [
     makeSlider(cart.physics, "poleLength", "Pole length", 0.2, 4, 0.1, "m"),
     makeSlider(cart.physics, "gravity", "Gravity", 0, 30, 0.2, "m/s²"),
-    makeSlider(cart.physics, "noise", "Noise of the observations", 0, 0.5, 0.01, "of their range"),
+    makeSlider(cart.physics, "noise", "Noise of observations", 0, 0.5, 0.01, "× range"),
   ];
   const manual = element("input");
   manual.type = "checkbox";

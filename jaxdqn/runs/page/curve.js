@@ -46,7 +46,10 @@ function makePlot(root, curve, { seeds, training }) {
       add(lines.high, `${name}, 90 %`, "transparent", 0, hidden);
       add(lines.low, `${name}, 10 %`, "transparent", 0, hidden);
       bands.push({ series: [columns.length - 2, columns.length - 1], fill: `${ink}2e` });
-      if (seeds) lines.seeds.forEach((line, k) => add(line, `seed ${k + 1}`, `${ink}66`, 1, { class: "hidden" }));
+      // A legend of a few seeds shows their values and hides them one by one.
+      const listed = name === "evaluation" && curve.num_seeds <= 8;
+      const label = (k) => `seed ${curve.first_seed + k}`;
+      if (seeds) lines.seeds.forEach((line, k) => add(line, label(k), `${ink}80`, 1, listed ? {} : hidden));
     }
     add(lines.median, many ? `${name}, median` : name, ink, name === "evaluation" ? 2.5 : 1.2);
   };

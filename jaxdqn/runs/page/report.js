@@ -48,7 +48,7 @@ function makeBars(names) {
 
 /** A slider for `target[name]`. */
 function makeSlider(target, name, text, min, max, step, unit) {
-  const [root, output, input] = [element("label"), element("output"), element("input")];
+  const [root, output, input] = [element("label"), element("span", "value"), element("input")];
   Object.assign(input, { type: "range", min, max, step, name });
   const set = (value) => {
     target[name] = Number(value);
