@@ -37,7 +37,8 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_every_module_and_nothing_else(wheel):
     modules = {str(path.relative_to(runner.ROOT)) for path in PACKAGE.rglob("*.py")}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert held == modules | {"jaxdqn/py.typed"}
+    page = {str(path.relative_to(runner.ROOT)) for path in (PACKAGE / "runs" / "page").iterdir()}
+    assert held == modules | page | {"jaxdqn/py.typed"}
 
 
 @pytest.mark.slow
@@ -54,5 +55,6 @@ def test_the_wheel_alone_trains(wheel, tmp_path):
     assert file.strip() == str(installed / "jaxdqn" / "__init__.py")
     run("-m", "jaxdqn", *runner.SMALL, "--quiet", "--run-dir", "run", **there)
     assert json.loads((elsewhere / "run" / "result.json").read_text())["env_steps"] == 3_000
+    assert (elsewhere / "run" / "report.html").stat().st_size > 100_000
     config = json.loads((elsewhere / "run" / "config.json").read_text())
     assert config["versions"]["jaxdqn"] == metadata.version("jaxdqn")

@@ -70,14 +70,14 @@ def play(key: jax.Array, params: Params, env: Env, policy: Policy) -> EpisodeRec
     """Plays one episode with `policy`."""
     limit = min(env.time_limit or MAX_STEPS, MAX_STEPS)
 
-    def step(state: Any, key: jax.Array) -> tuple[Any, tuple[Any, jax.Array]]:
+    def step(state: Any, key: jax.Array) -> tuple[Any, Any]:
         policy_key, env_key = jax.random.split(key)
         action = policy(policy_key, params, env.observe(state)[None])[0]
         after, reward, terminated = env.step(env_key, state, action)
         after = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, state)
         return after, (state, action, reward, terminated)
 
-    def whole(key: jax.Array) -> tuple[Any, jax.Array]:
+    def whole(key: jax.Array) -> Any:
         reset_key, key = jax.random.split(key)
         state = jax.tree.map(jnp.asarray, env.reset(reset_key))
         return jax.lax.scan(step, state, jax.random.split(key, limit))[1]

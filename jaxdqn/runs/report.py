@@ -13,7 +13,7 @@ from jaxdqn.runs.render import EpisodeRecord
 
 SCRIPTS = "uplot.min.js", "network.js", "cartpole.js", "episode.js", "curve.js", "report.js"
 STYLES = "uplot.min.css", "style.css"
-MAX_TEXT, MAX_NUMBER = 4_000, 1e30
+MAX_TEXT, MAX_NUMBER = 4_000, 1e15
 """Characters of a text and magnitude of a number in the page; larger numbers are left out."""
 
 

@@ -12,7 +12,7 @@ MAX_POINTS, MAX_SEEDS, MAX_ROWS = 400, 32, 500
 """Evaluations and single seeds of the curve, configurations of the ranking."""
 OUTCOMES = "seed", "final_return", "best_return", "steps_to_solve", "diverged"
 """Columns of `results.csv` that are not hyperparameters."""
-LARGEST = 1e30
+LARGEST = 1e15
 
 
 def run(
@@ -92,7 +92,7 @@ def _returns(path: Path, missing: list[str]) -> tuple[np.ndarray, np.ndarray, np
             step = int(row["env_steps"])
             one = step, _floats(row["eval_return"]), _floats(row["train_return"])
             size = len(rows[0][1]) if rows else max(len(one[1]), 1)
-            if not 0 <= step < 2**53 or {len(one[1]), len(one[2])} != {size}:
+            if not 0 <= step < LARGEST or {len(one[1]), len(one[2])} != {size}:
                 raise ValueError("values are missing")
             if rows and step <= rows[-1][0]:
                 raise ValueError("the steps do not increase")
@@ -143,7 +143,11 @@ def sweep(
         f"Of {len(rows)} configurations on {config.get('seeds', 'several')} seeds each, the best "
         f"({setting or 'the defaults'}) has a mean final return of {best['mean']:.4g}"
     )
-    solved = "" if solved_at is None else f", and {best['solved']} of {best['count']} seeds solve"
+    solved = (
+        ""
+        if solved_at is None
+        else f", and {best['solved']} of {best['count']} seeds solve the environment"
+    )
     ranking = {"names": names, "rows": rows[:MAX_ROWS], "solved_at": solved_at}
     return {"sentence": f"{sentence}{solved}.", "ranking": ranking}
 

@@ -40,11 +40,13 @@ def test_a_run_writes_all_files_and_prints_their_paths(small):
     run_dir, out, err = small
     expected = {
         "config.json", "metrics.jsonl", "episodes.csv", "result.json", "curve.png", "policy.gif",
-        "checkpoints", "policy", "tensorboard",
+        "report.html", "checkpoints", "policy", "tensorboard",
     }  # fmt: skip
     assert {path.name for path in run_dir.iterdir()} == expected
     policy = {path.name for path in (run_dir / "policy").iterdir()}
-    assert policy == {"final.npz", "best.npz", "final.stablehlo"}
+    # (3000 - 1000) / 8 = 250 iterations: chunks of 62, snapshots after chunks 1, 2 and 4.
+    snapshots = {f"{1000 + 8 * 62 * chunk}-steps.npz" for chunk in (1, 2, 4)}
+    assert policy == {"final.npz", "best.npz", "final.stablehlo"} | snapshots
     assert f"\nRun directory: {run_dir}\n" in out and f"{run_dir / 'curve.png'}" in out
     assert "\nfinal  " in out and "\nSolved: 0 of 3 seeds" in out
     assert "compiling ...\n" in err and " left, return " in err and ", evaluation " in err

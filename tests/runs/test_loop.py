@@ -66,6 +66,16 @@ def test_policies_are_those_of_the_last_and_of_the_best_evaluation(tmp_path):
     assert result.best_return == saved.best_return.tolist()
 
 
+def test_snapshots_are_the_policy_of_the_first_agent_after_evaluations_1_2_4(tmp_path):
+    """A snapshot after the last evaluation would be the final policy; here the last is the third."""
+    found = {}
+    train(tmp_path / "all", save_snapshot=found.__setitem__)
+    assert list(found) == [160, 240]
+    plan = dataclasses.replace(PLAN, total_steps=240)
+    _, policies = train(tmp_path / "two", plan)
+    assert equal(found[240], jax.tree.map(lambda leaf: leaf[:1], policies.final))
+
+
 def test_every_finished_episode_is_a_line_of_episodes(undisturbed):
     """On the chain an episode has return 1 if it ends before its limit of three steps."""
     run_dir, _, _ = undisturbed

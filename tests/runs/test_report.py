@@ -135,7 +135,7 @@ def test_numbers_are_finite(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = contents(tmp_path / "run")
     assert data["curve"]["evaluation"]["median"] == [None, None, None, 5.0]
-    assert report.plain([10**400, float("nan"), 2**60, "x"]) == [None, None, 2**60, "x"]
+    assert report.plain([10**400, float("nan"), 2**40, "x"]) == [None, None, 2**40, "x"]
 
 
 def test_a_long_run_of_many_seeds_is_bounded(tmp_path):
