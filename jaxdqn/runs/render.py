@@ -144,7 +144,8 @@ def gif(path: Path, frames: list[Image.Image]) -> Path:
     montage = Image.new("RGB", (frames[0].width, frames[0].height * len(some)))
     for k, frame in enumerate(some):
         montage.paste(frame, (0, k * frame.height))
-    palette = montage.quantize(32)
+    # The median cut alone gives small things the colour of larger ones; k-means separates them.
+    palette = montage.quantize(32, kmeans=3)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     duration = min(max(1_000 * SECONDS / len(frames), 20), 200)
     frames[0].save(

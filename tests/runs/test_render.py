@@ -117,3 +117,14 @@ def test_colours_that_appear_late_are_in_the_palette(tmp_path):
         animation.seek(animation.n_frames - 1)
         red, green, _ = animation.convert("RGB").getpixel((5, 5))
     assert red > 200 and green < 60
+
+
+def test_the_colour_of_a_small_fruit_is_kept(tmp_path):
+    body = np.zeros((12, 12), np.int32)
+    body[2:] = np.arange(1, 121).reshape(10, 12)
+    state = envs.snake.State(jnp.asarray(body), jnp.array([11, 11]), jnp.array([0, 5]))
+    image = Image.fromarray(np.asarray(jax.jit(envs.make("snake").render)(state)))
+    with Image.open(render.gif(tmp_path / "fruit.gif", [image, image])) as animation:
+        centre = 5 + 5 * 20 + 10, 5 + 12
+        found, drawn = (np.array(x.convert("RGB").getpixel(centre)) for x in (animation, image))
+    np.testing.assert_allclose(found, drawn, atol=20)
