@@ -19,4 +19,4 @@ TUNED = {
         eval_interval=200_000,
     )
 }
-"""By the name of the environment; chosen on seed 0."""
+"""By the name of the environment; provisional, of the first 150,000 steps of the agent `prioritized` on seed 0."""
