@@ -142,7 +142,7 @@ function buildStage(section, data, cart) {
 function takeHands(canvas, cart) {
   const direction = { ArrowLeft: -1, ArrowRight: 1 };
   addEventListener("keydown", (event) => {
-    if (!(event.key in direction) || event.target instanceof HTMLInputElement) return;
+    if (!(event.key in direction) || event.target.type === "range") return;
     cart.hand = direction[event.key];
     event.preventDefault();
   });
