@@ -68,6 +68,8 @@ def test_policies_are_those_of_the_last_and_of_the_best_evaluation(tmp_path):
 
 def test_snapshots_are_the_policy_of_the_first_agent_after_evaluations_1_2_4(tmp_path):
     """A snapshot after the last evaluation would be the final policy; here the last is the third."""
+    for name in ("all", "two"):
+        (tmp_path / name).mkdir()
     found = {}
     train(tmp_path / "all", save_snapshot=found.__setitem__)
     assert list(found) == [160, 240]
