@@ -11,7 +11,10 @@ SOLVED = 475.0
 # An episode ends at position 2.4 m or angle 0.21 rad; velocities stay below about 2 m/s and 2 rad/s.
 OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
 
-CARTPOLE_AGENTS: dict[AgentName, dict[str, Any]] = {"pqn": {"learning_rate": 5e-3}}
+CARTPOLE_AGENTS: dict[AgentName, dict[str, Any]] = {
+    "noisy": {"learning_rate": 5e-3},
+    "pqn": {"learning_rate": 5e-3},
+}
 """Differences of other agents from DQN on CartPole, chosen on seeds 0 to 15."""
 
 GENERAL = {"gamma": 0.99, "learning_rate": 1e-3, "exploration_fraction": 0.5}
