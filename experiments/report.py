@@ -23,12 +23,14 @@ class Args:
     """Directory of a run of cartpole.py or train.py, or of a sweep."""
     policy_seed: int | None = None
     """Seed of the run whose policy is shown; by default the first."""
+    env: str | None = None
+    """The environment of the run, needed if it is MODULE:FUNCTION: code that a run directory must not choose."""
 
 
 def main(args: Args) -> None:
     """Writes the page and prints its path."""
     platform.configure()
-    cli.say(f"Report: {report.write(args.run_dir, seed=args.policy_seed)}.")
+    cli.say(f"Report: {report.write(args.run_dir, seed=args.policy_seed, env=args.env)}.")
 
 
 if __name__ == "__main__":

@@ -22,21 +22,27 @@ def write(
     recipe: Recipe | None = None,
     seed: int | None = None,
     episode: EpisodeRecord | None = None,
+    env: str | None = None,
 ) -> Path:
     """Writes `report.html` into the run or sweep at `run_dir` from its files, and returns its path.
 
     Whatever is missing or damaged is left out, and the page says so. `recipe` is by default found
     from `config.json`. The policy is that of `seed`, by default the first; `episode` is one of it,
-    by default played here. Raises `RunError` if `run_dir` has no `config.json`, and `ConfigError` if
+    by default played here. An environment MODULE:FUNCTION is executed only if `recipe` has it or `env`
+    names it. Raises `RunError` if `run_dir` has no `config.json`, and `ConfigError` if
     the run has no such seed.
     """
     path = run_dir / "report.html"
-    directory.write_text(path, page(contents(run_dir, recipe, seed, episode)))
+    directory.write_text(path, page(contents(run_dir, recipe, seed, episode, env)))
     return path
 
 
 def contents(
-    run_dir: Path, recipe: Recipe | None, seed: int | None, episode: EpisodeRecord | None
+    run_dir: Path,
+    recipe: Recipe | None,
+    seed: int | None,
+    episode: EpisodeRecord | None,
+    env: str | None = None,
 ) -> dict[str, Any]:
     """The data of the page: numbers, strings, lists and dicts."""
     missing: list[str] = []
@@ -51,7 +57,7 @@ def contents(
     seeds: list[int] = []
     is_sweep = "num_draws" in own
     try:
-        loaded, seeds = saved.load_recipe(run_dir)
+        loaded, seeds = saved.load_recipe(run_dir, recipe.env_name if recipe else env)
         recipe = recipe or loaded
     except (RunError, ValueError) as error:
         missing.append(str(error))
@@ -65,7 +71,7 @@ def contents(
         data |= report_training.sweep(run_dir, own, solved_at, missing)
     else:
         data |= report_training.run(run_dir, own.get("seed"), solved_at, missing)
-        if recipe is not None:
+        if recipe is not None and seeds:
             data |= report_policy.policy(run_dir, recipe, seeds, seed, episode, missing)
     return data | {"missing": missing}
 

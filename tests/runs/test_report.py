@@ -163,6 +163,16 @@ def test_other_environments_have_an_episode(tmp_path, env, shown):
     assert (tmp_path / "run" / "report.html").stat().st_size < 1_000_000
 
 
+def test_an_own_environment_is_executed_only_if_it_is_named(tmp_path):
+    name = "helpers.envs:chain_env"
+    report_run.write(tmp_path / "run", env=name)
+    data = contents(tmp_path / "run")
+    assert "episode" not in data and any(f"--env {name}" in line for line in data["missing"])
+    for given in ({"env": name}, {"recipe": recipes.find(name)}):
+        data = contents(tmp_path / "run", **given)
+        assert data["episode"]["steps"] and data["missing"] == []
+
+
 def test_an_unknown_network_is_refused():
     recipe = recipes.find("CartPole-v1")
     params = {"params": {"Conv_0": {}}}
