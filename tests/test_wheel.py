@@ -34,11 +34,11 @@ def wheel(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_every_module_and_nothing_else(wheel):
+def test_the_wheel_holds_every_module_and_data_file_and_nothing_else(wheel):
     modules = {str(path.relative_to(runner.ROOT)) for path in PACKAGE.rglob("*.py")}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     page = {str(path.relative_to(runner.ROOT)) for path in (PACKAGE / "runs" / "page").iterdir()}
-    assert held == modules | page | {"jaxdqn/py.typed"}
+    assert held == modules | page | {"jaxdqn/py.typed", "jaxdqn/envs/lux/maps.npz"}
 
 
 @pytest.mark.slow

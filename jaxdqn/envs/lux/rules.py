@@ -1,0 +1,31 @@
+"""Constants of Lux AI Season 1, as the official engine has them."""
+
+WOOD, COAL, URANIUM = 1, 2, 3
+"""Kinds of resources; 0 is none."""
+
+STAY, NORTH, EAST, SOUTH, WEST, BUILD_CITY = range(6)
+"""Actions of a worker."""
+REST, BUILD_WORKER, RESEARCH = range(3)
+"""Actions of a city tile."""
+
+DAY_LENGTH, NIGHT_LENGTH = 30, 10
+"""Turns."""
+MAX_TURNS = 360
+
+COLLECTION_RATE = {WOOD: 20, COAL: 5, URANIUM: 2}
+"""Units that a worker takes from one cell in a turn, at most."""
+FUEL = {WOOD: 1, COAL: 10, URANIUM: 40}
+"""Fuel of a unit of a resource."""
+RESEARCH_POINTS = {WOOD: 0, COAL: 50, URANIUM: 200}
+"""Points from which a resource can be collected."""
+MAX_GROWING_WOOD = 500
+"""Wood grows by 1/40 a turn, rounded up, to this amount."""
+
+CAPACITY = 100
+"""Cargo of a worker."""
+CITY_COST = 100
+WORKER_UPKEEP = 4
+CITY_UPKEEP, ADJACENCY_BONUS = 23, 5
+"""Fuel a night turn: of a city tile, and less for each adjacent tile of the team."""
+WORKER_COOLDOWN, CITY_COOLDOWN = 2, 10
+"""Turns; a worker's is doubled at night."""
