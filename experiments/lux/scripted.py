@@ -42,8 +42,8 @@ def act(rng: np.random.Generator, state: State, noise: float, home: float) -> Ac
     researched = [state.research >= rules.RESEARCH_POINTS[k] for k in sorted(rules.FUEL)]
     open_ = np.array([False, *researched])[state.kind] & (state.amount > 0)
     to_source, to_city = distance(open_), distance(state.city >= 0)
-    empty = np.asarray((state.amount == 0) & (state.city < 0))
-    beside = np.append(state.city >= 0, False)[table].any(axis=1)
+    empty = (state.amount == 0) & (state.city < 0)
+    beside = np.any(np.append(state.city >= 0, False)[table], axis=1)
     to_site = distance(empty & beside)
     action = np.full(len(workers.alive), rules.STAY)
     for slot in np.flatnonzero(workers.alive):

@@ -1,6 +1,6 @@
 """Environments: the interfaces `Env` and `VectorEnv`, wrappers, and adapters to other packages."""
 
-from jaxdqn.envs import snake, wrappers
+from jaxdqn.envs import lux, snake, wrappers
 from jaxdqn.envs.env import Env, Episode, TimeStep, VectorEnv, check, vectorize, where
 from jaxdqn.envs.gymnax import gymnax
 from jaxdqn.envs.minatar import minatar_paper
@@ -26,6 +26,7 @@ __all__ = [
     "flatten",
     "gymnax",
     "jumanji",
+    "lux",
     "make",
     "minatar_paper",
     "names",

@@ -9,7 +9,9 @@ CENTRE = 14
 """The cell `(2, 2)`."""
 
 
-def state(resources=(), home=0, opponent=35, workers=((0, (0, 0, 0)),), cities=(), **fields):
+def state(
+    resources=(), home=0, opponent=35, workers=((0, (0, 0, 0)),), cities=(), slots=6, **fields
+):
     """Turn 0; `resources` are `(cell, kind, amount)`, workers `(cell, cargo)`, cities `(tiles, fuel)`.
 
     Without `cities` the home is the only city.
@@ -18,14 +20,14 @@ def state(resources=(), home=0, opponent=35, workers=((0, (0, 0, 0)),), cities=(
     for cell, what, much in resources:
         kind[cell], amount[cell] = what, much
     arrays = map(jnp.array, (kind, amount, home, opponent))
-    start = board.start(*arrays, max_workers=6)
+    start = board.start(*arrays, max_workers=slots)
     cells, cargo = zip(*workers, strict=True)
-    free = 6 - len(workers)
+    free = slots - len(workers)
     start = start._replace(
         workers=board.Workers(
-            jnp.arange(6) < len(workers),
+            jnp.arange(slots) < len(workers),
             jnp.array([*cells, *[0] * free]),
-            jnp.zeros(6, jnp.int32),
+            jnp.zeros(slots, jnp.int32),
             jnp.array([*cargo, *[(0, 0, 0)] * free]),
         ),
         **{name: jnp.asarray(value) for name, value in fields.items()},

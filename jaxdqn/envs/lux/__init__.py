@@ -1,1 +1,6 @@
-"""Lux AI Season 1 for one team: `turn.play` is one turn of all workers and city tiles."""
+"""Lux AI Season 1 for one team: `make` is an environment, `turn.play` one turn of all units."""
+
+from jaxdqn.envs.lux import maps
+from jaxdqn.envs.lux.decision import make
+
+__all__ = ["make", "maps"]

@@ -80,9 +80,10 @@ def _spawn(workers: Workers, builds: jax.Array) -> Workers:
     slot = jnp.where(workers.alive, -1, jnp.cumsum(~workers.alive))
     born = slot[:, None] == rank[None]
     new = jnp.any(born, axis=1)
+    cell = jnp.sum(jnp.where(born, jnp.arange(len(builds))[None], 0), axis=1)
     return Workers(
         alive=workers.alive | new,
-        cell=jnp.where(new, jnp.argmax(born, axis=1), workers.cell).astype(jnp.int32),
+        cell=jnp.where(new, cell, workers.cell),
         cooldown=jnp.where(new, 0, workers.cooldown),
         cargo=jnp.where(new[:, None], 0, workers.cargo),
     )

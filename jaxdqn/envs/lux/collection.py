@@ -33,8 +33,9 @@ def collect_kind(state: State, kind: int) -> State:
     space = rules.CAPACITY - jnp.sum(workers.cargo, axis=1)
     city = state.city[workers.cell]
     ask = request(state, kind)
-    counts = jnp.zeros((rules.COLLECTION_RATE[kind] + 1, len(state.kind)), jnp.int32)
-    counts = counts.at[ask.amount[:, None], ask.cell].add(ask.asks.astype(jnp.int32), mode="drop")
+    # The largest array of a turn, in bytes so that many games stay in the cache.
+    counts = jnp.zeros((rules.COLLECTION_RATE[kind] + 1, len(state.kind)), jnp.int8)
+    counts = counts.at[ask.amount[:, None], ask.cell].add(ask.asks.astype(jnp.int8), mode="drop")
     level, left = share(state.amount, counts)
     given = jnp.minimum(look(level, ask.cell, 0), ask.amount[:, None])
     got = jnp.sum(jnp.where(ask.asks, given, 0), axis=1)
@@ -76,7 +77,7 @@ def share(amount: jax.Array, counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     Returns `level [C]`, which each request receives at most, and `left [C]`. One unit after the other
     goes to all who still wait for one; when there is no longer one for each, the rest is lost.
     """
-    waiting = jnp.sum(counts, axis=0)
+    waiting = jnp.sum(counts, axis=0, dtype=jnp.int32)
     asked = waiting > counts[0]
     enough = waiting <= amount
     level, left = jnp.zeros_like(amount), amount

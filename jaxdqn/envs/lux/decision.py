@@ -1,0 +1,107 @@
+"""Lux as an environment of few actions: one worker of the team decides at a time."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdqn.envs.env import Env
+from jaxdqn.envs.lux import board, maps, observation, render, rules, turn
+from jaxdqn.envs.lux.board import State
+
+MAX_WORKERS = 16
+NUM_ACTIONS = 6
+"""Stay, north, east, south, west, build a city tile; an illegal action is to stay."""
+OPPONENT_FUEL = rules.MAX_TURNS * rules.CITY_UPKEEP
+"""Enough for the whole game, which would otherwise end with the opponent."""
+
+
+class Decision(NamedTuple):
+    """A game, and the decisions of its turn so far."""
+
+    game: State
+    chosen: jax.Array
+    """`[U]` int32, actions of the workers; those that have not decided stay."""
+    worker: jax.Array
+    """`[]` int32, the one that decides."""
+
+
+def make(size: int = 12, split: str = "train") -> Env:
+    """The reward is the change in the number of city tiles: their sum is the number at the end, less one.
+
+    Workers that can act decide one after the other, in the order of their slots; then the turn is
+    played, and turns in which no worker can act. City tiles follow `tile_rule`. An episode starts on a
+    random map of `split`, turned or mirrored at random, and ends with the game. Observation:
+    `observation.observe`. Raises `ValueError` as `maps.load` does.
+    """
+    read = maps.load(size, split)
+    symmetries = jnp.asarray(board_symmetries(size))
+    inverses = jnp.argsort(symmetries, axis=1)
+
+    def reset(key: jax.Array) -> Decision:
+        map_key, symmetry_key = jax.random.split(key)
+        i = jax.random.randint(map_key, (), 0, len(read.seed))
+        j = jax.random.randint(symmetry_key, (), 0, len(symmetries))
+        kind, amount, home, opponent = (jnp.asarray(x)[i] for x in read[1:])
+        turned = kind[symmetries[j]], amount[symmetries[j]]
+        game = board.start(*turned, inverses[j][home], inverses[j][opponent], MAX_WORKERS)
+        return first(game._replace(opponent_fuel=jnp.int32(OPPONENT_FUEL)))
+
+    def observe(state: Decision) -> jax.Array:
+        opponents = jnp.arange(size**2) == state.game.opponent_cell
+        return observation.observe(state.game, state.worker, state.chosen, opponents)
+
+    return Env(reset, step, observe, NUM_ACTIONS, render=lambda state: render.draw(state.game))
+
+
+def first(game: State) -> Decision:
+    """The first decision of a turn."""
+    return Decision(game, jnp.zeros(MAX_WORKERS, jnp.int32), jnp.argmax(ready(game)))
+
+
+def step(
+    key: jax.Array, state: Decision, action: jax.Array
+) -> tuple[Decision, jax.Array, jax.Array]:
+    """One decision; the rules have no randomness."""
+    slots = jnp.arange(MAX_WORKERS)
+    chosen = jnp.where(slots == state.worker, action, state.chosen)
+    later = ready(state.game) & (slots > state.worker)
+
+    def play(carry: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
+        game, chosen, _ = carry
+        game = turn.play(game, chosen, tile_rule(game))
+        return game, jnp.zeros_like(chosen), ~game.over & ~jnp.any(ready(game))
+
+    carry = state.game, chosen, ~jnp.any(later)
+    game, chosen, _ = jax.lax.while_loop(lambda carry: carry[2], play, carry)
+    worker = jnp.argmax(jnp.where(jnp.any(later), later, ready(game)))
+    reward = num_tiles(game) - num_tiles(state.game)
+    return Decision(game, chosen, worker), reward.astype(jnp.float32), game.over
+
+
+def ready(game: State) -> jax.Array:
+    """Workers that can act, `[U]` bool."""
+    return game.workers.alive & (game.workers.cooldown < 1)
+
+
+def num_tiles(game: State) -> jax.Array:
+    """City tiles of the team."""
+    return jnp.sum(game.city >= 0)
+
+
+def tile_rule(game: State) -> jax.Array:
+    """Actions of the city tiles, `[C]`: build a worker if allowed, else research until all is known."""
+    can_act = (game.city >= 0) & (game.tile_cooldown < 1)
+    num_workers = jnp.sum(game.workers.alive)
+    places = jnp.minimum(num_tiles(game), MAX_WORKERS) - num_workers
+    unknown = game.research < rules.RESEARCH_POINTS[rules.URANIUM]
+    other = jnp.where(unknown, rules.RESEARCH, rules.REST)
+    return jnp.where(jnp.cumsum(can_act) <= places, rules.BUILD_WORKER, other)
+
+
+def board_symmetries(size: int) -> np.ndarray:
+    """`[8, C]`: the cells of a board in the order of its eight rotations and reflections."""
+    cells = np.arange(size**2).reshape(size, size)
+    turned = [np.rot90(x, k) for x in (cells, cells.T) for k in range(4)]
+    return np.stack([x.ravel() for x in turned])

@@ -1,0 +1,98 @@
+"""What the worker that decides sees: the map centred on itself, and numbers as constant planes."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn.envs.lux import movement, rules, turn
+from jaxdqn.envs.lux.board import State, is_night
+
+RADIUS = 5
+"""Cells that a worker sees in each direction."""
+CYCLE = rules.DAY_LENGTH + rules.NIGHT_LENGTH
+
+MAP = (
+    "inside the board",
+    "wood",
+    "coal",
+    "uranium",
+    "city tile",
+    "nights for which its city has fuel, up to 10",
+    "city tile of the opponent",
+    "worker",
+    "its cargo",
+    "cell that a worker which has decided enters",
+)
+NUMBERS = (
+    "wood in the cargo",
+    "coal in the cargo",
+    "uranium in the cargo",
+    "can build a city tile here",
+    "turn of the day and night",
+    "night",
+    "turn of the game",
+    "research towards coal",
+    "research towards uranium",
+    "workers per city tile",
+)
+CHANNELS = (*MAP, *NUMBERS)
+
+
+def observe(state: State, worker: jax.Array, chosen: jax.Array, opponents: jax.Array) -> jax.Array:
+    """The observation of `worker []`: uint8 `[11, 11, 20]`, whose channels are `CHANNELS` from 0 to 255.
+
+    `chosen [U]` are the actions of this turn so far, `opponents [C]` the city tiles of the other team.
+    """
+    size = math.isqrt(len(state.kind))
+    planes = _map_planes(state, chosen, opponents).reshape(len(MAP), size, size)
+    planes = jnp.pad(planes, [(0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)])
+    y, x = jnp.divmod(state.workers.cell[worker], size)
+    side = 2 * RADIUS + 1
+    seen = jax.lax.dynamic_slice(planes, (0, y, x), (len(MAP), side, side))
+    numbers = jnp.broadcast_to(_numbers(state, worker)[:, None, None], (len(NUMBERS), side, side))
+    return jnp.moveaxis(jnp.concatenate([seen, numbers]), 0, -1)
+
+
+def _map_planes(state: State, chosen: jax.Array, opponents: jax.Array) -> jax.Array:
+    """`[len(MAP), C]` uint8."""
+    workers, here = state.workers, jnp.zeros(len(state.kind), jnp.uint8)
+    present = jnp.where(workers.alive, workers.cell, len(here))
+    cargo = _byte(jnp.sum(workers.cargo, axis=1) / rules.CAPACITY)
+    target, moves = movement.targets(state, chosen)
+    planned = jnp.where(moves, target, len(here))
+    nights = state.fuel / jnp.maximum(state.upkeep * rules.NIGHT_LENGTH, 1)
+    stock = _byte(state.amount / rules.MAX_GROWING_WOOD)
+    return jnp.stack(
+        [
+            jnp.full_like(here, 255),
+            *(jnp.where(state.kind == k, stock, 0) for k in sorted(rules.FUEL)),
+            _byte(state.city >= 0),
+            jnp.where(state.city >= 0, _byte(nights / 10)[state.city], 0),
+            _byte(opponents),
+            here.at[present].set(255, mode="drop"),
+            here.at[present].max(cargo, mode="drop"),
+            here.at[planned].set(255, mode="drop"),
+        ]
+    )
+
+
+def _numbers(state: State, worker: jax.Array) -> jax.Array:
+    """`[len(NUMBERS)]` uint8."""
+    tiles = jnp.maximum(jnp.sum(state.city >= 0), 1)
+    points = state.research.astype(jnp.float32)
+    numbers = [
+        *(state.workers.cargo[worker] / rules.CAPACITY),
+        turn.can_build(state)[worker],
+        (state.turn % CYCLE) / CYCLE,
+        is_night(state.turn),
+        state.turn / rules.MAX_TURNS,
+        *(points / rules.RESEARCH_POINTS[k] for k in (rules.COAL, rules.URANIUM)),
+        jnp.sum(state.workers.alive) / tiles,
+    ]
+    return _byte(jnp.stack([jnp.asarray(x, jnp.float32) for x in numbers]))
+
+
+def _byte(x: jax.Array) -> jax.Array:
+    """0 to 1 as 0 to 255, uint8; positive values below 1/255 are 1."""
+    return jnp.clip(jnp.ceil(x * 255.0), 0, 255).astype(jnp.uint8)

@@ -1,0 +1,157 @@
+"""One worker decides at a time: order of decisions, rewards, observation, city tiles, maps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import lux
+
+from jaxdqn import envs
+from jaxdqn.envs.lux import board, decision, observation, rules
+from jaxdqn.envs.lux.rules import BUILD_CITY, EAST, STAY
+
+FULL, EMPTY = (100, 0, 0), (0, 0, 0)
+step = jax.jit(lambda state, action: decision.step(jax.random.key(0), state, jnp.int32(action)))
+
+
+@pytest.fixture(scope="module")
+def env():
+    return decision.make()
+
+
+def first(**fields):
+    """The first decision on a small board; the opponent lives on."""
+    game = lux.state(**{"opponent_fuel": 10_000, "slots": decision.MAX_WORKERS} | fields)
+    return decision.first(game)
+
+
+def channel(obs, name):
+    return obs[..., observation.CHANNELS.index(name)]
+
+
+def test_workers_decide_in_turn_and_then_all_move():
+    state = first(workers=[(14, EMPTY), (15, EMPTY), (28, EMPTY)])
+    for worker in range(3):
+        assert state.worker == worker and state.game.turn == 0
+        state, reward, over = step(state, EAST)
+        assert reward == 0 and not over
+    assert state.game.workers.cell[:3].tolist() == [15, 16, 29]
+    # All have a cooldown of 2; the turn in which none can act has been played.
+    assert state.worker == 0 and state.game.turn == 2 and not state.chosen.any()
+
+
+def test_workers_in_cooldown_are_passed_over():
+    state = first(workers=[(14, EMPTY), (28, EMPTY), (30, EMPTY)])
+    for action in (EAST, STAY, EAST):
+        state, _, _ = step(state, action)
+    assert state.game.turn == 1 and state.worker == 1
+
+
+def test_the_reward_is_the_change_in_city_tiles():
+    state = first(workers=[(14, FULL)], cities=[([0], 1)], turn=29)
+    state, reward, over = step(state, BUILD_CITY)
+    assert reward == 1 and not over and state.game.turn == 30
+    # Neither city has fuel for the night, and the worker, which can act at once in its city, is lost too.
+    _, reward, over = step(state, STAY)
+    assert reward == -2 and over
+
+
+def test_rewards_add_up_to_the_city_tiles_at_the_end(env):
+    def act(carry, key):
+        state, total, over = carry
+        action_key, step_key = jax.random.split(key)
+        action = jax.random.randint(action_key, (16,), 0, env.num_actions)
+        action = jnp.where(state.game.workers.cargo.sum(-1).max(-1) > 99, BUILD_CITY, action)
+        after, reward, ends = jax.vmap(env.step)(jax.random.split(step_key, 16), state, action)
+        state = envs.where(over, state, after)
+        return (state, total + jnp.where(over, 0.0, reward), over | ends), None
+
+    state = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 16))
+    carry = state, jnp.zeros(16), jnp.zeros(16, bool)
+    keys = jax.random.split(jax.random.key(1), 2_000)
+    (state, total, over), _ = jax.jit(lambda carry: jax.lax.scan(act, carry, keys))(carry)
+    assert over.all()
+    np.testing.assert_array_equal(total + 1, jax.vmap(decision.num_tiles)(state.game))
+
+
+def test_city_tiles_build_workers_then_research_until_all_is_known():
+    tiles = [20, 21, 26]
+    state = lux.state(workers=[(20, EMPTY)], cities=[(tiles, 100)], slots=decision.MAX_WORKERS)
+    rule = decision.tile_rule(state)
+    assert rule[jnp.array(tiles)].tolist() == [rules.BUILD_WORKER] * 2 + [rules.RESEARCH]
+    rule = decision.tile_rule(state._replace(research=jnp.int32(200)))
+    assert rule[26] == rules.REST
+    busy = state._replace(tile_cooldown=state.tile_cooldown.at[20].set(3))
+    assert decision.tile_rule(busy)[jnp.array(tiles[1:])].tolist() == [rules.BUILD_WORKER] * 2
+
+
+def test_the_observation_is_centred_on_the_worker():
+    resources = [(8, rules.WOOD, 250), (15, rules.COAL, 100), (35, rules.URANIUM, 500)]
+    crew = [(14, FULL), (20, (0, 50, 0)), (13, EMPTY)]
+    game = lux.state(
+        resources, workers=crew, cities=[([20, 21], 5 * 360)], opponent=5, research=100, turn=35
+    )
+    chosen = jnp.array([EAST, STAY, STAY, STAY, STAY, STAY])
+    opponents = jnp.arange(36) == 5
+    obs = observation.observe(game, jnp.int32(1), chosen, opponents)
+    assert obs.shape == (11, 11, len(observation.CHANNELS)) and obs.dtype == jnp.uint8
+    # Worker 1 is on cell (2, 3), the centre (5, 5): cell (x, y) is at [y + 2, x + 3].
+    inside = np.zeros((11, 11), bool)
+    inside[2:8, 3:9] = True
+    np.testing.assert_array_equal(channel(obs, "inside the board"), 255 * inside)
+    expected = {
+        "wood": {(2, 1): 128},
+        "coal": {(3, 2): 51},
+        "uranium": {(5, 5): 255},
+        "city tile": {(2, 3): 255, (3, 3): 255},
+        "nights for which its city has fuel, up to 10": {(2, 3): 128, (3, 3): 128},
+        "city tile of the opponent": {(5, 0): 255},
+        "worker": {(2, 2): 255, (2, 3): 255, (1, 2): 255},
+        "its cargo": {(2, 2): 255, (2, 3): 128},
+        "cell that a worker which has decided enters": {(3, 2): 255},
+    }
+    for name, cells in expected.items():
+        plane = np.zeros((11, 11), int)
+        for (x, y), value in cells.items():
+            plane[y + 2, x + 3] = value
+        np.testing.assert_array_equal(channel(obs, name), plane, name)
+    numbers = {
+        "wood in the cargo": 0,
+        "coal in the cargo": 128,
+        "can build a city tile here": 0,
+        "turn of the day and night": np.ceil(35 / 40 * 255),
+        "night": 255,
+        "turn of the game": np.ceil(35 / 360 * 255),
+        "research towards coal": 255,
+        "research towards uranium": 128,
+        "workers per city tile": 255,
+    }
+    for name, value in numbers.items():
+        assert (channel(obs, name) == value).all(), name
+    other = observation.observe(game, jnp.int32(0), jnp.zeros(6, jnp.int32), opponents)
+    assert (channel(other, "can build a city tile here") == 255).all()
+
+
+def test_episodes_start_on_maps_of_the_split_in_all_orientations(env):
+    reset = jax.jit(jax.vmap(env.reset))
+    games = reset(jax.random.split(jax.random.key(0), 200)).game
+    amounts = np.sort(np.asarray(games.amount), axis=1)
+    from_train = {tuple(sorted(row)) for row in envs.lux.maps.load(12).amount.tolist()}
+    assert {tuple(row) for row in amounts.tolist()} <= from_train
+    assert not games.amount[jnp.arange(200), games.workers.cell[:, 0]].any()
+    assert len(set(games.workers.cell[:, 0].tolist())) > 60
+    symmetries = decision.board_symmetries(4)
+    assert len({tuple(row) for row in symmetries.tolist()}) == 8
+    near = {tuple(sorted(row)) for row in board.neighbours(16)[:, 1:].tolist() if max(row) < 16}
+    for cells in symmetries:
+        moved = {tuple(sorted(cells[list(row)].tolist())) for row in near}
+        assert moved == near
+
+
+@pytest.mark.parametrize("size", [12, 16])
+def test_it_is_a_valid_environment_with_a_picture(size):
+    env = decision.make(size, "test")
+    assert envs.check(env).shape == (11, 11, 20)
+    image = env.render(env.reset(jax.random.key(0)))
+    assert image.shape == (16 * size, 16 * size, 3) and image.dtype == jnp.uint8
+    assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) >= 6
