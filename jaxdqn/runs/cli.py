@@ -153,9 +153,10 @@ def _program() -> list[str]:
 
 
 def _exit(message: str, exit_code: int, immediately: bool = False) -> None:
-    # 128 and more is a signal, which the user sent.
-    kind = "" if exit_code > 128 else "error: "
-    print(kind + message.replace("\n", "\\n"), file=sys.stderr, flush=True)
+    # A value of a file may hold line breaks or sequences that control a terminal.
+    shown = "".join(x if x.isprintable() else repr(x)[1:-1] for x in message)
+    kind = "" if exit_code > 128 else "error: "  # 128 and more is a signal, which the user sent.
+    print(kind + shown, file=sys.stderr, flush=True)
     if immediately:
         os._exit(exit_code)
     _leave_group(exit_code)

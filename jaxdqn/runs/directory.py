@@ -6,18 +6,23 @@ import itertools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
+from jaxdqn.runs import files
 from jaxdqn.runs.errors import DAMAGED, RunError, Unwritable
+from jaxdqn.runs.schema import RunFile
 from jaxdqn.runs.signals import stop_if_requested
+
+T = TypeVar("T")
 
 try:
     import fcntl
@@ -26,6 +31,8 @@ except ImportError:  # Windows
 
 PACKAGES = ("jaxdqn", "jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
 """Packages whose versions `config.json` records."""
+MOST_CONFIG = 1_000_000
+"""Bytes of `config.json` at most."""
 
 
 def create(path: Path | None, parent: Path, config: Mapping[str, Any], resume: bool) -> Path:
@@ -38,8 +45,9 @@ def create(path: Path | None, parent: Path, config: Mapping[str, Any], resume: b
         if path is None:
             raise RunError("--resume (True) must be given with --run-dir, the run to continue.")
         saved = read_config(path)
-        _require_same(path, saved["config"], _plain(config))
-        _warn_of_other_versions(saved["versions"], _versions())
+        _require_same(path, saved.config, _plain(config))
+        require_no_links(path)
+        _warn_of_other_versions(saved.versions, _versions())
         return path
     if path == Path():
         raise RunError("--run-dir () must be a directory other than the current one.")
@@ -50,20 +58,31 @@ def create(path: Path | None, parent: Path, config: Mapping[str, Any], resume: b
     return path
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Contents of `config.json` of the run at `path`; raises `RunError` if it is missing or damaged."""
+def read_config(path: Path, kind: type[T] = RunFile) -> T:
+    """`config.json` of the run at `path`, read by the schema `kind`; raises `RunError` if it is missing or invalid."""
+    file = path / "config.json"
     try:
-        config = json.loads((path / "config.json").read_text())
-    except ValueError as error:
-        raise RunError(f"{path / 'config.json'} cannot be read: {error}.", DAMAGED) from None
-    except OSError:
+        return files.decode(file, files.read_bytes(file, MOST_CONFIG), kind)
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(
             f"--run-dir ({path}) must be the directory of a run; it has no config.json."
         ) from None
-    keys = "config", "versions"
-    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in keys):
-        raise RunError(f"{path / 'config.json'} must hold config and versions.", DAMAGED)
-    return config
+
+
+def require_no_links(path: Path) -> None:
+    """Raises `RunError` if the run at `path` has a link to a directory, through which it would write elsewhere."""
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            if (link := Path(folder, name)).is_symlink():
+                raise RunError(f"{link} must be a directory, not a link.", DAMAGED)
+
+
+def delete(path: Path) -> None:
+    """Deletes whatever is at `path`, if anything; what a link refers to is kept."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -77,9 +96,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes `data`, atomically: after a crash the file is the old one or the new one."""
+    """Writes `data`, atomically: after a crash the file is the old one or the new one.
+
+    Writes a new file and renames it, so that a link at `path` is replaced, and not followed.
+    """
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
+    delete(partial)
+    with partial.open("xb") as file:
+        file.write(data)
     os.replace(partial, path)
 
 

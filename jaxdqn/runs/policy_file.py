@@ -1,21 +1,25 @@
 """Policy files: the parameters of a network, for all seeds of a run, as plain NumPy arrays."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxdqn.networks import Params
 from jaxdqn.policies import QValues
-from jaxdqn.runs import leaves
+from jaxdqn.runs import files, leaves
 from jaxdqn.runs.directory import write_bytes
 from jaxdqn.runs.errors import DAMAGED, RunError
 
 FINAL, BEST = "final.npz", "best.npz"
 """Parameters after the last update, and those of the best evaluation, which is biased upwards."""
+HEADERS, HEADERS_PER_ARRAY = 1_000, 2_000
+"""Bytes at most of a file besides its arrays."""
 
 SNAPSHOT = "{}-steps.npz"
 """Parameters of the first seed after that many environment steps, to show how learning went."""
@@ -37,28 +41,36 @@ def save(path: Path, params: Params, q_values: QValues, obs: jax.ShapeDtypeStruc
 def load(path: Path, template: Params, q_values: QValues, obs: jax.ShapeDtypeStruct) -> Params:
     """Parameters from the file `path`, with the structure, dtypes and shapes of `template`.
 
-    Raises `RunError` if the file is missing, damaged or of another network. Executes nothing
-    in the file, and allocates no more memory than `template` takes.
+    The leaves of `template` are arrays or `ShapeDtypeStruct`s. Raises `RunError` if the file is
+    missing, damaged or of another network. Executes nothing in the file, and allocates no more
+    memory than `template` takes, nor more than the file has bytes.
     """
-    order = layer_order(q_values, jax.tree.map(lambda x: x[0], template), obs)
-    expected = _plain_arrays(template, order)
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), template)
+    expected = _plain_shapes(template, layer_order(q_values, one, obs))
+    size = sum(x.size * x.dtype.itemsize for x in expected.values())
     try:
-        with zipfile.ZipFile(path) as archive:
-            found = {
-                name.removesuffix(".npy"): _header(archive, name) for name in archive.namelist()
-            }
-        leaves.require_same_leaves(found, expected)
-        with np.load(path, allow_pickle=False) as arrays:
-            saved = [arrays[name] for name in expected]
+        with files.regular(path, size + HEADERS + HEADERS_PER_ARRAY * len(expected)) as file:
+            if os.fstat(file.fileno()).st_size < size:
+                raise leaves.DamagedFile(f"its arrays take {size:,} bytes")
+            with zipfile.ZipFile(file) as archive:
+                found = {
+                    name.removesuffix(".npy"): _header(archive, name) for name in archive.namelist()
+                }
+            leaves.require_same_leaves(found, expected)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                saved = [arrays[name] for name in expected]
+    except RunError:
+        raise
     except Exception as error:
         raise RunError(
             f"{path} must be a policy of this network: {leaves.describe(error)}.", DAMAGED
         ) from None
     template_leaves, structure = jax.tree.flatten(template)
     typed = [
-        x.view(leaves.key_data(leaf).dtype) for x, leaf in zip(saved, template_leaves, strict=True)
+        jnp.asarray(x.view(leaf.dtype)) for x, leaf in zip(saved, template_leaves, strict=True)
     ]
-    return leaves.to_devices(template, structure.unflatten(typed))
+    return structure.unflatten(typed)
 
 
 def layer_order(q_values: QValues, params: Params, obs: jax.ShapeDtypeStruct) -> list[str]:
@@ -98,14 +110,29 @@ def _paths(params: Params) -> list[str]:
     return [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in found]
 
 
+def _names(params: Params, order: list[str]) -> list[str]:
+    """The names of the leaves, in the order of the tree."""
+    return [f"{order.index(path.rpartition('.')[0]):02}.{path}" for path in _paths(params)]
+
+
+def _plain_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype in the file: unsigned integers for bfloat16, which NumPy lacks."""
+    return np.dtype(f"u{dtype.itemsize}") if dtype.kind == "V" else dtype
+
+
 def _plain_arrays(params: Params, order: list[str]) -> dict[str, np.ndarray]:
-    """The leaves by name, in the order of the tree; bfloat16, which NumPy lacks, as unsigned integers."""
-    return {
-        f"{order.index(path.rpartition('.')[0]):02}.{path}": leaf.view(f"u{leaf.itemsize}")
-        if leaf.dtype.kind == "V"
-        else leaf
-        for path, leaf in zip(_paths(params), jax.tree.leaves(leaves.on_host(params)), strict=True)
-    }
+    """The leaves by name, as they are saved."""
+    arrays = jax.tree.leaves(leaves.on_host(params))
+    plain = (leaf.view(_plain_dtype(leaf.dtype)) for leaf in arrays)
+    return dict(zip(_names(params, order), plain, strict=True))
+
+
+def _plain_shapes(template: Params, order: list[str]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and dtypes of `_plain_arrays`."""
+    shapes = (
+        jax.ShapeDtypeStruct(x.shape, _plain_dtype(x.dtype)) for x in jax.tree.leaves(template)
+    )
+    return dict(zip(_names(template, order), shapes, strict=True))
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> jax.ShapeDtypeStruct:

@@ -1,20 +1,25 @@
 """The policies of a run: saved for all seeds, exported, drawn, and loaded again."""
 
 import dataclasses
+import math
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import msgspec
+import numpy as np
 
 from jaxdqn import policies, recipes
 from jaxdqn.config import ConfigError
 from jaxdqn.networks import Params
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import directory, export, loop, policy_file, render
+from jaxdqn.runs import directory, export, files, loop, policy_file, render
 from jaxdqn.runs.errors import DAMAGED, RunError
+from jaxdqn.runs.schema import PolicyFile
 
 
 def save(recipe: Recipe, run_dir: Path, found: loop.Policies) -> None:
@@ -47,35 +52,42 @@ def export_first(
     return render.draw(run_dir, "policy", key, first, recipe.env, policy)
 
 
-def load_recipe(run_dir: Path, env: str | None = None) -> tuple[Recipe, list[int]]:
-    """The recipe and the seeds of the run at `run_dir`; raises `RunError` if its `config.json` is damaged.
+def load_recipe(run_dir: Path, env: str | None = None) -> tuple[Recipe, Sequence[int]]:
+    """The recipe and the seeds of the run at `run_dir`; raises `RunError` if its `config.json` is invalid.
 
     The function of an environment MODULE:FUNCTION is called only if `env` names it too, since a
     file must not choose which code is executed.
     """
-    saved, path = directory.read_config(run_dir)["config"], run_dir / "config.json"
-    name = str(saved.get("env"))
-    if ":" in name and name != env:
-        rule = (
-            f"has an environment of your own ({name}); to execute it, add --env {shlex.quote(name)}"
-        )
+    path, saved = run_dir / "config.json", directory.read_config(run_dir, PolicyFile).config
+    if ":" in saved.env and saved.env != env:
+        name = shlex.quote(saved.env)
+        rule = f"has an environment of your own ({saved.env}); to execute it, add --env {name}"
         raise RunError(f"{path} {rule}.", DAMAGED)
     try:
-        recipe = recipes.find(saved["env"], saved["agent"])
-        numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["config"].items()}
-        config, scale = dataclasses.replace(recipe.config, **numbers), saved["obs_scale"]
-        scale = tuple(scale) if isinstance(scale, list) else scale
-        recipe = dataclasses.replace(recipe, config=config, obs_scale=scale)
-        seeds = list(range(saved["seed"], saved["seed"] + saved["seeds"]))
-        recipe.check(recipe.config, saved["steps"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        rule = f"must be that of a run of train.py or cartpole.py: {type(error).__name__}: {error}"
-        raise RunError(f"{path} {rule}.", DAMAGED) from None
-    return recipe, seeds
+        recipe = recipes.find(saved.env, cast(Any, saved.agent))
+        found = msgspec.to_builtins(saved.config)  # Without the fields that are not given.
+        for name in sorted(found.keys() ^ recipe.hyperparameters(recipe.config).keys()):
+            rule = "must not be given" if name in found else "must be given"
+            raise ConfigError(name, found.get(name), f"{rule} for {saved.agent} on {saved.env}.")
+        numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        config, scale = dataclasses.replace(recipe.config, **numbers), saved.obs_scale
+        recipe.check(config, saved.steps)
+    except ConfigError as error:
+        fields = {name: f"config.{name}" for name in ("env", "agent", "steps")}
+        field = fields.get(error.option, f"config.config.{error.option}")
+        raise files.invalid(path, field, error.value, error.rule) from None
+    scale = tuple(scale) if isinstance(scale, list) else scale
+    shape = recipe.obs(1).shape[1:]
+    if scale_shape := np.shape(scale):
+        if scale_shape != shape[-1:] and scale_shape != (math.prod(shape),):
+            rule = f"must be a number, or have the length of observations {list(shape)}."
+            raise files.invalid(path, "config.obs_scale", saved.obs_scale, rule)
+    seeds = range(saved.seed, saved.seed + saved.seeds)
+    return dataclasses.replace(recipe, config=config, obs_scale=scale), seeds
 
 
 def load_policy(
-    run_dir: Path, recipe: Recipe, seeds: list[int], seed: int | None, file: str
+    run_dir: Path, recipe: Recipe, seeds: Sequence[int], seed: int | None, file: str
 ) -> Params:
     """The parameters of one seed, by default the first, from a file of `policy/`."""
     seed = seeds[0] if seed is None else seed
@@ -89,6 +101,6 @@ def load_policy(
         return agent.init(key, jnp.zeros(obs.shape, obs.dtype))
 
     one = jax.eval_shape(init, jax.random.key(0))
-    template = jax.tree.map(lambda x: jnp.zeros((len(seeds), *x.shape), x.dtype), one)
+    template = jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(seeds), *x.shape), x.dtype), one)
     params = policy_file.load(run_dir / "policy" / file, template, agent.q_values, obs)
     return jax.tree.map(lambda x: x[seeds.index(seed)], params)
