@@ -33,6 +33,8 @@ IN_MINATAR = re.compile(r"(minatar-paper/)?([A-Z]\w+?)(-MinAtar)?")
 """`minatar-paper/Breakout` and `Breakout-MinAtar`: groups are the prefix, the game and the suffix."""
 MAX_STEPS = 100_000
 """Steps of an episode without a time limit, as in `evaluation.evaluate`."""
+MOST_ELSEWHERE = 1_000
+"""Episodes in another implementation at most: its environments are Python objects."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +139,15 @@ def main(args: Args) -> None:
     other = find_other(recipe.env_name)
     installed = other is not None and importlib.util.find_spec(other.package) is not None
     if other is not None and installed:
-        env = other.make(recipe, args.episodes)
-        found[other.label] = play(env, policy, args.episodes, args.seed)
+        episodes = min(args.episodes, MOST_ELSEWHERE)
+        env = other.make(recipe, episodes)
+        found[other.label] = play(env, policy, episodes, args.seed)
     cli.say(f"Policy: {args.which} parameters of seed {policy.seed}.")
     for name, returns in found.items():
         mean, deviation, lowest = np.mean(returns), np.std(returns), np.min(returns)
         cli.say(
             f"{name}: return {mean:.4g} ± {deviation:.3g} (mean ± standard deviation "
-            f"of {args.episodes} episodes), lowest {lowest:.4g}"
+            f"of {len(returns)} episodes), lowest {lowest:.4g}"
         )
     if other is not None and not installed:
         cli.say(f'{other.label}: not installed; pip install -e ".[{other.package}]"')

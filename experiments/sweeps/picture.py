@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from experiments.sweeps.grid import is_short, labels
-from jaxdqn.runs.plots import FAINT, MARK, STRONG, bare
+from jaxdqn.runs.plots import FAINT, MARK, STRONG, bare, save
 
 Row = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ MOST_COLUMNS = 3
 
 def draw(path: Path, rows: Sequence[Row], names: Sequence[str], solved_at: float | None) -> None:
     """Saves the `figure` of `rows` at `path`."""
-    figure(rows, names, solved_at).savefig(path, dpi=110)
+    save(figure(rows, names, solved_at), path)
 
 
 def figure(rows: Sequence[Row], names: Sequence[str], solved_at: float | None) -> Figure:

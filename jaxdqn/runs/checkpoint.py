@@ -5,7 +5,9 @@ import hashlib
 import json
 import logging
 import math
+import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,12 +18,14 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from jaxdqn.runs import leaves
+from jaxdqn.runs import directory, leaves
 from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.runs.logs import Row
 
 UNFINISHED = ".orbax-checkpoint-tmp"
 """Part of the name of a directory that is being written or deleted."""
+MOST_METADATA, ROW_BYTES = 10_000_000, 2_000
+"""Bytes at most of the metadata of a checkpoint: in general, and for each agent and chunk."""
 
 
 class Checkpoints:
@@ -43,7 +47,7 @@ class Checkpoints:
         self._pending: Future[None] = self._writer.submit(lambda: None)
         self._path.mkdir(exist_ok=True)
         for unfinished in self._path.glob(f"*{UNFINISHED}*"):
-            shutil.rmtree(unfinished)
+            directory.delete(unfinished)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -76,22 +80,30 @@ class Checkpoints:
         """Waits for the pending save; raises `OSError` if it failed."""
         self._pending.result()
 
-    def restore(self, template: Any, most: int | None = None) -> tuple[int, Any, list[Row]]:
+    def restore(
+        self,
+        template: Any,
+        most: int | None = None,
+        check: Callable[[Any], list[Row]] = list,
+    ) -> tuple[int, Any, list[Row]]:
         """Chunk, state and rows of the newest usable checkpoint whose chunk is at most `most`.
 
-        The state has the structure, dtypes, shapes and shardings of `template`. A checkpoint
-        that is damaged or has other leaves is skipped with a warning. Raises `RunError` if
-        none is usable.
+        The state has the structure, dtypes, shapes and shardings of `template`; `check` raises for
+        invalid rows and returns the others. A checkpoint that is damaged or has other leaves is
+        skipped with a warning. Raises `RunError` if none is usable.
         """
         skipped = []
         for chunk in reversed(self.chunks(most)):
             path = self._path / str(chunk)
             try:
+                _require_regular_files(path, template, chunk)
                 metadata: Any = ocp.metadata(str(path))
                 host = _load(path, metadata.metadata, template)
-                rows = metadata.custom_metadata["rows"]
+                rows = check(metadata.custom_metadata["rows"])
                 if metadata.custom_metadata["sha256"] != _checksum(host, rows):
                     raise leaves.DamagedFile("its checksum does not match")
+                if [row["chunk"] for row in rows] != list(range(1, chunk + 1)):
+                    raise leaves.DamagedFile("its rows are those of other chunks")
             except Exception as error:
                 skipped.append(f"{path} cannot be used: {leaves.describe(error)}")
                 continue
@@ -106,6 +118,8 @@ class Checkpoints:
         path = self._path / str(chunk)
         metadata = cast(Any, {"rows": rows, "sha256": _checksum(host, rows)})
         try:
+            if path.is_symlink() or not path.is_dir():  # Orbax would follow a link.
+                directory.delete(path)
             with _one_process():
                 ocp.save(str(path), host, overwrite=True, custom_metadata=metadata)
         except Exception as error:  # Orbax reports a full disk by exceptions of many types.
@@ -139,6 +153,24 @@ def _one_process() -> ocp.Context:
     return ocp.Context(
         multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=None)
     )
+
+
+def _require_regular_files(path: Path, template: Any, chunk: int) -> None:
+    """Raises `DamagedFile` for a file that Orbax might wait for, or whose size the state does not explain."""
+    state = jax.tree.leaves(jax.tree.map(leaves.key_data, template))
+    num_agents = max((x.shape[0] for x in state if x.shape), default=1)
+    most = MOST_METADATA + ROW_BYTES * num_agents * chunk + 2 * sum(x.nbytes for x in state)
+    for folder, names, file_names in os.walk(path, onerror=_raise):
+        for file in (Path(folder, name) for name in (*names, *file_names)):
+            status = file.lstat()
+            if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
+                raise leaves.DamagedFile(f"{file} is neither a file nor a directory")
+            if status.st_size > most:
+                raise leaves.DamagedFile(f"{file} has more than {most:,} bytes")
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _load(path: Path, found: Any, template: Any) -> Any:

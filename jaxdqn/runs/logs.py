@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 import numpy as np
 import tqdm.auto
 from numpy.typing import ArrayLike
 from tensorboardX import SummaryWriter
 
-from jaxdqn.runs import numerals
+from jaxdqn.runs import files, numerals, schema
 from jaxdqn.runs.directory import write_text
 from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.training.session import Report
@@ -26,6 +27,10 @@ BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{pos
 
 MAX_EPISODES = 1_000_000
 """Lines that `episodes.csv` holds at most, of all seeds together: about 25 MB."""
+EPISODE_BYTES = 60
+"""Bytes of such a line at most."""
+MOST_METRICS = 1_000_000_000
+"""Bytes of `metrics.jsonl` at most."""
 
 
 def row(chunk: int, report: Report) -> Row:
@@ -76,14 +81,24 @@ def read(run_dir: Path, num_agents: int) -> list[Row]:
     """The rows of a finished run; raises `RunError` if they are not those of `num_agents` agents."""
     path = run_dir / "metrics.jsonl"
     try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        sizes = {len(row[name]) for row in rows for name in ("loss", "eval_return")}
-        if sizes != {num_agents} or not all(isinstance(row["env_steps"], int) for row in rows):
-            raise ValueError("values are missing")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        lines = files.read_text(path, MOST_METRICS).splitlines()
+        found = [msgspec.json.decode(line) for line in lines]
+        if not found:
+            raise ValueError("it is empty")
+        return checked(found, num_agents)
+    except (OSError, ValueError, RecursionError) as error:
         remedy = f"delete {path.with_name('result.json')} and use --resume to write it again"
         raise RunError(f"{path} is damaged: {error}; {remedy}.", DAMAGED) from None
-    return rows
+
+
+def checked(found: Any, num_agents: int) -> list[Row]:
+    """`found`, plain values of a file, as rows of `num_agents` agents; raises `ValueError` if they are not."""
+    msgspec.convert(found, list[schema.Row])
+    rows = msgspec.convert(found, list[schema.AnyRow])
+    for name, values in (item for row in rows for item in row.items()):
+        if isinstance(values, list) and len(values) != num_agents:
+            raise ValueError(f"{name} must have one value for each of {num_agents} agents")
+    return found
 
 
 def diverged(rows: list[Row]) -> list[int | None]:
@@ -189,7 +204,11 @@ def write_hyperparameters(path: Path, values: Mapping[str, Any], final_return: f
 
 def _continue_episodes(path: Path, count: int) -> TextIO:
     """The file for new lines, after its header and the first `count` episodes that it holds."""
-    lines = path.read_text().splitlines(keepends=True)[1 : 1 + count] if path.exists() else []
+    try:
+        lines = files.read_text(path, EPISODE_BYTES * MAX_EPISODES).splitlines(keepends=True)
+    except FileNotFoundError:
+        lines = []
+    lines = lines[1 : 1 + count]
     write_text(path, "seed,env_steps,return,length\n" + "".join(lines))
     return path.open("a")
 

@@ -1,6 +1,7 @@
 """The host loop of a run: train a chunk, log it, save a checkpoint, stop on request."""
 
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -106,7 +107,7 @@ def train(
         )
         sessions, chunk, rows = start(make_trainer, layout)(keys, values), 0, []
         if resume:
-            chunk, sessions, rows = restore(checkpoints, sessions)
+            chunk, sessions, rows = restore(checkpoints, sessions, plan)
         programs = compile_chunks(make_trainer, evaluate, plan, layout, sessions, values)
         seconds["compile"] = time.perf_counter() - started
 
@@ -179,13 +180,13 @@ def _call(hooks: list[Callable[[logs.Row], None]], row: logs.Row) -> None:
 
 
 def restore(
-    checkpoints: checkpoint.Checkpoints, sessions: Session
+    checkpoints: checkpoint.Checkpoints, sessions: Session, plan: Plan
 ) -> tuple[int, Session, list[logs.Row]]:
     """Chunk, sessions and rows of the newest checkpoint that every process can use, or the initial ones."""
-    most = None
+    most, check = plan.num_chunks, functools.partial(logs.checked, num_agents=len(plan.agents))
     while True:  # Lowers the limit until all processes find the same chunk.
         available = checkpoints.chunks(most)
-        found = checkpoints.restore(sessions, most) if available else (0, sessions, [])
+        found = checkpoints.restore(sessions, most, check) if available else (0, sessions, [])
         chunks = processes.gather(np.array([found[0]]))
         most = int(min(chunks))
         if most == max(chunks):

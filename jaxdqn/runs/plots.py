@@ -1,5 +1,6 @@
 """Pictures: the shared colours and axes, and the return curve of a run."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxdqn.runs.directory import write_bytes
 from jaxdqn.runs.logs import Row
 
 FAINT, STRONG, MARK = "#9aa5b1", "#c2410c", "#c9c3b8"
@@ -47,7 +49,7 @@ def curve(path: Path, rows: Sequence[Row], title: str = "", solved_at: float | N
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     bare(axes)
-    figure.savefig(path, dpi=110)
+    save(figure, path)
 
 
 def observations(path: Path, obs: np.ndarray) -> Path:
@@ -59,8 +61,15 @@ def observations(path: Path, obs: np.ndarray) -> Path:
     axes.set(xlabel="step", ylabel="observation")
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     bare(axes)
-    figure.savefig(path, dpi=110)
+    save(figure, path)
     return path
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes `figure` as a PNG, atomically."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    write_bytes(path, file.getvalue())
 
 
 def bare(axes: Axes) -> None:

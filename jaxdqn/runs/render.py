@@ -1,5 +1,6 @@
 """Pictures of a policy: an animation of one episode, or a plot of its observations."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from jaxdqn.envs import Env
 from jaxdqn.networks import Params
 from jaxdqn.policies import Policy
 from jaxdqn.runs import plots
+from jaxdqn.runs.directory import write_bytes
 
 MAX_STEPS, MAX_FRAMES = 1_000, 500
 """Steps of an episode that are shown, and frames; longer episodes show every second step, and so on."""
@@ -148,12 +150,15 @@ def gif(path: Path, frames: list[Image.Image]) -> Path:
     palette = montage.quantize(32, kmeans=3)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     duration = min(max(1_000 * SECONDS / len(frames), 20), 200)
+    file = io.BytesIO()
     frames[0].save(
-        path,
+        file,
+        format="GIF",
         save_all=True,
         append_images=frames[1:],
         duration=round(duration),
         loop=0,
         optimize=False,
     )
+    write_bytes(path, file.getvalue())
     return path

@@ -11,7 +11,6 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import msgspec
-import numpy as np
 
 from jaxdqn import policies, recipes
 from jaxdqn.config import ConfigError
@@ -78,10 +77,10 @@ def load_recipe(run_dir: Path, env: str | None = None) -> tuple[Recipe, Sequence
         raise files.invalid(path, field, error.value, error.rule) from None
     scale = tuple(scale) if isinstance(scale, list) else scale
     shape = recipe.obs(1).shape[1:]
-    if scale_shape := np.shape(scale):
-        if scale_shape != shape[-1:] and scale_shape != (math.prod(shape),):
-            rule = f"must be a number, or have the length of observations {list(shape)}."
-            raise files.invalid(path, "config.obs_scale", saved.obs_scale, rule)
+    width = shape[-1] if "channels" in recipe.algorithm.fields else math.prod(shape)
+    if isinstance(scale, tuple) and len(scale) != width:
+        rule = f"must be a number or {width} numbers for observations {list(shape)}."
+        raise files.invalid(path, "config.obs_scale", saved.obs_scale, rule)
     seeds = range(saved.seed, saved.seed + saved.seeds)
     return dataclasses.replace(recipe, config=config, obs_scale=scale), seeds
 

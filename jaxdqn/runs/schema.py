@@ -1,7 +1,7 @@
 """The types of `config.json` and of the rows of `metrics.jsonl`, by which files are checked when they are read."""
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -52,8 +52,12 @@ class RunFile(msgspec.Struct):
     versions: dict[Word, Word]
 
 
+AnyRow = dict[str, int | float | list[float | None]]
+"""A row of `metrics.jsonl`, with the scalars of `Metrics.extra`."""
+
+
 class Row(msgspec.Struct):
-    """A row of `metrics.jsonl`; scalars of `Metrics.extra` are further lists."""
+    """The values that every row of `metrics.jsonl` has."""
 
     chunk: Positive
     env_steps: Natural
@@ -68,12 +72,3 @@ class Row(msgspec.Struct):
     train_length: list[float | None]
     eval_return: list[float | None]
     eval_length: list[float | None]
-
-
-Rows = list[dict[str, int | float | list[float | None]]]
-"""Rows of any trainer."""
-
-
-def is_complete(row: dict[str, Any], num_agents: int) -> bool:
-    """Whether the lists of a row have one value per agent."""
-    return all(len(x) == num_agents for x in row.values() if isinstance(x, list))
