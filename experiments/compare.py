@@ -122,7 +122,7 @@ def picture(path: Path, env_name: str, found: Sequence[Row], solved_at: float | 
     curves.set(xlabel="environment steps", ylabel="evaluation return", title=title)
     speeds.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     speeds.set(title="speed of learning: mean of the curve, one dot per seed")
-    figure.savefig(path, dpi=110)
+    plots.save(figure, path)
 
 
 def main(args: Args) -> None:

@@ -32,8 +32,6 @@ from jaxdqn.training.population import Population
 
 SHOWN = 20
 """Configurations in the ranking on the terminal."""
-MAX_AGENTS = 10_000_000
-"""Upper limit of the agents of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +166,11 @@ def main(args: Args) -> None:
     if args.max_parallel is not None:
         check_at_least("max_parallel", args.max_parallel, 1)
     configurations = grid.parse(args.sweep, args.draw, args.num_draws, args.draw_seed)
-    if args.seeds * len(configurations) > MAX_AGENTS:
-        rule = f"times {len(configurations)} configurations must be at most {MAX_AGENTS:,} agents."
+    if args.seeds * len(configurations) > experiment.MOST_AGENTS:
+        most = f"{experiment.MOST_AGENTS:,} agents"
+        rule = f"times {len(configurations)} configurations must be at most {most}."
         raise ConfigError("seeds", args.seeds, rule)
-    last = args.seed + args.seeds * (1 if args.paired else len(configurations)) - 1
-    if last >= 2**31:
-        rule = f"must be small enough that the last seed ({last}) is below 2147483648."
-        raise ConfigError("seed", args.seed, rule)
+    experiment.check_last_seed(args.seed, args.seeds * (1 if args.paired else len(configurations)))
     parts = parts_of(args, configurations)
     hardware.start(args.hardware, *(len(part.seeds) for part in parts))
     recipe, args = experiment.complete(recipes.find(args.env, args.agent), args)

@@ -133,6 +133,7 @@ def main(args: Args) -> None:
     check_at_least("episodes", args.episodes, 1)
     check_at_least("seed", args.seed, 0)
     platform.configure()
+    platform.start_backend()
     policy = jaxdqn.load(args.run_dir, args.which, args.policy_seed, args.env)
     recipe = policy.recipe
     found: dict[str, Any] = {"jaxdqn": policy.evaluate(args.episodes, args.seed).returns}

@@ -7,6 +7,9 @@ trained policy of a run. See `jaxdqn/README.md`.
 
 from typing import TYPE_CHECKING, Any
 
+from jaxdqn import starting  # First, before the imports that take long.
+
+# isort: split
 from jaxdqn import (
     agents,
     distributions,
@@ -40,6 +43,7 @@ __all__ = [
     "recipes",
     "replay",
     "returns",
+    "starting",
     "targets",
     "training",
 ]

@@ -1,5 +1,6 @@
 """Hyperparameters of a training run and the rules that they must satisfy."""
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -139,6 +140,11 @@ RULES: Mapping[str, Rule] = {
 """Rules of the floats; traced values are not checked."""
 
 
+NUM_OUTPUTS = "num_atoms", "num_quantiles", "num_levels"
+MOST_LAYERS, MOST_OUTPUTS = 64, 1_000_000
+"""Limits of the hidden layers and of the numbers `NUM_OUTPUTS`, which are reached before memory is planned."""
+
+
 def validate(**values: Any) -> None:
     """Raises `ConfigError` for the first of `values`, named like fields of `Config`, that is invalid.
 
@@ -146,12 +152,16 @@ def validate(**values: Any) -> None:
     """
     for name, value in values.items():
         if isinstance(value, tuple):
+            if len(value) > MOST_LAYERS:
+                raise ConfigError(name, len(value), f"must be at most {MOST_LAYERS} numbers.")
             for size in value:
                 check_at_least(name, size, 1)
         elif name in RULES:
             require(name, value, *RULES[name])
         else:
             check_at_least(name, value, 2 if name == "num_atoms" else 1)
+            if name in NUM_OUTPUTS and value > MOST_OUTPUTS:
+                raise ConfigError(name, value, f"must be at most {MOST_OUTPUTS}.")
 
 
 def check(config: Config, total_steps: int, names: Collection[str]) -> None:
@@ -174,6 +184,12 @@ def check(config: Config, total_steps: int, names: Collection[str]) -> None:
         before = "learning_starts and one iteration" if starts else "one iteration"
         rule = f"must be at least {before} ({starts + batch})."
         raise ConfigError("steps", total_steps, rule)
+    iterations = (total_steps - starts) // batch
+    for factors in (("num_updates",), ("num_epochs", "num_minibatches")):
+        updates = iterations * math.prod(getattr(config, name) for name in factors)
+        if set(factors) <= set(names) and updates >= 2**31:
+            rule = f"must be smaller: {iterations} iterations would take {updates} updates, 2^31 or more."
+            raise ConfigError(factors[0], getattr(config, factors[0]), rule)
 
 
 def fill(config: Config, total_steps: int) -> Config:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar, cast
 import tyro
 
 from jaxdqn.config import Config, ConfigError
-from jaxdqn.runs import processes
+from jaxdqn.runs import processes, streams
 from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError, Unwritable
 from jaxdqn.runs.signals import stop_request
 
@@ -27,10 +27,18 @@ Args = TypeVar("Args")
 
 
 def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
-    """Parses the command line into `args_type` and calls `run`; an error becomes one line on stderr."""
+    """Parses the command line into `args_type` and calls `run`; an error becomes one line on stderr.
+
+    A stream that is closed or full does not end the program.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    with streams.lasting():
+        _main(args_type, run)
+
+
+def _main(args_type: type[Any], run: Callable[[Any], None]) -> None:
     try:
         with stop_request():
             run(parse(args_type, sys.argv[1:]))
@@ -53,11 +61,8 @@ def main(args_type: type[Any], run: Callable[[Any], None]) -> None:
 
 
 def say(line: str) -> None:
-    """Prints a line; a closed stdout (`| head`) does not end the program."""
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Prints a line."""
+    print(line, flush=True)
 
 
 def parse(args_type: type[Args], words: Sequence[str]) -> Args:

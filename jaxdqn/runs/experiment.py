@@ -37,6 +37,10 @@ Overrides = cli.optional_fields(Config)
 """A dataclass with the fields of `Config`; those that are not given are None."""
 
 
+MOST_AGENTS = 1_000_000
+"""Upper limit of the agents of a run or of a sweep."""
+
+
 @dataclass(frozen=True)
 class Args:
     """Train a deep Q-learning agent, evaluate it, save it and draw its curve."""
@@ -150,6 +154,16 @@ def check_options(args: Any) -> None:
         if getattr(args, name) is not None:
             check_at_least(name, getattr(args, name), 1)
     check_at_least("seed", args.seed, 0)
+    if args.seeds > MOST_AGENTS:
+        raise ConfigError("seeds", args.seeds, f"must be at most {MOST_AGENTS:,}.")
+    check_last_seed(args.seed, args.seeds)
+
+
+def check_last_seed(seed: int, count: int) -> None:
+    """Raises `ConfigError` unless the last of `count` seeds fits into an int32."""
+    if seed + count > 2**31:
+        rule = f"must be small enough that the last seed ({seed + count - 1}) is below 2147483648."
+        raise ConfigError("seed", seed, rule)
 
 
 def complete(recipe: Recipe, args: Any) -> tuple[Recipe, Any]:

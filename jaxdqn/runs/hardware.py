@@ -54,6 +54,7 @@ def start(hardware: Hardware, *counts: int) -> None:
     processes.start(
         hardware.coordinator, hardware.num_processes, hardware.process_id, hardware.distributed
     )
+    platform.start_backend()
     platform.warn_of_unused_accelerator()
     available = jax.local_device_count()
     if hardware.data_shards > 1 and processes.count() > 1:

@@ -1,6 +1,5 @@
 """Logs of a run: `metrics.jsonl`, `episodes.csv`, TensorBoard events and the progress bar."""
 
-import contextlib
 import json
 import math
 import sys
@@ -143,8 +142,7 @@ class Log:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._bar.close()
+        self._bar.close()
         for file in (self._board, self._file, self._episodes):
             file.close()
 
@@ -164,13 +162,11 @@ class Log:
         train_return = mean(new["train_return"])
         if not math.isnan(train_return):
             self._train_return = numerals.short(train_return)
-        # A closed stderr (`2>&1 | head`) does not end the training.
-        with contextlib.suppress(BrokenPipeError):
-            self._bar.set_postfix_str(
-                f"return {self._train_return}, evaluation {numerals.with_error(*evaluation(new))}",
-                refresh=False,
-            )
-            self._bar.update(new["env_steps"] - self._bar.n)
+        self._bar.set_postfix_str(
+            f"return {self._train_return}, evaluation {numerals.with_error(*evaluation(new))}",
+            refresh=False,
+        )
+        self._bar.update(new["env_steps"] - self._bar.n)
         return new
 
     def _write_episodes(self, report: Report) -> None:

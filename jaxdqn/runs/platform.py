@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jax
 
+from jaxdqn.runs.errors import RunError
+
 
 def configure(cpu_devices: int = 1, compilation_cache: bool = True, threads: int = 1) -> None:
     """Configures JAX; call it before anything uses the backend.
@@ -19,6 +21,7 @@ def configure(cpu_devices: int = 1, compilation_cache: bool = True, threads: int
       network is 1.6 times as fast with two.
     - Matrix products in full float32. By default a TPU rounds their inputs to bfloat16 and a
       recent GPU to tf32, which suits large networks, but not one with 64 units.
+    - Numbers of 32 bits and JAX's usual promotion of dtypes, whatever the environment variables say.
     - A persistent compilation cache in the cache directory of the user, unless disabled or
       set by `JAX_COMPILATION_CACHE_DIR`.
     """
@@ -26,12 +29,30 @@ def configure(cpu_devices: int = 1, compilation_cache: bool = True, threads: int
     with contextlib.suppress(RuntimeError):  # In a notebook the backend may run already.
         jax.config.update("jax_num_cpu_devices", cpu_devices)
     jax.config.update("jax_default_matmul_precision", "float32")
+    jax.config.update("jax_enable_x64", False)
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
     if compilation_cache and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        with contextlib.suppress(OSError):  # Without a writable home there is no cache.
+        with contextlib.suppress(
+            OSError, RuntimeError
+        ):  # Without a writable home there is no cache.
+            caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
             (caches / "jaxdqn").mkdir(parents=True, exist_ok=True)
             jax.config.update("jax_compilation_cache_dir", str(caches / "jaxdqn"))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def start_backend() -> None:
+    """Starts the backend; raises `RunError` if `JAX_PLATFORMS` names a platform that cannot be used."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):  # The latter for "cuda" without its plugin.
+        given = os.environ.get("JAX_PLATFORMS")
+        if not given:
+            raise
+        jax.config.update("jax_platforms", None)
+        usable = ", ".join(sorted({device.platform for device in jax.devices()}))
+        rule = f"must name platforms that JAX can use here, such as {usable}."
+        raise RunError(f"JAX_PLATFORMS ({given}) {rule}") from None
 
 
 @functools.cache

@@ -1,12 +1,13 @@
 """Stop requests: SIGINT and SIGTERM, recorded until the run can save and stop."""
 
+import contextlib
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from jaxdqn import starting
 from jaxdqn.runs.errors import RunError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -27,10 +28,8 @@ class StopRequest:
         """Signal handler: records the first signal; a SIGINT after it ends the process without saving."""
         del frame
         if self.requested and signal_number == signal.SIGINT:
-            os.write(
-                sys.__stderr__.fileno() if sys.__stderr__ else 2,
-                b"\nerror: stopped without saving.\n",
-            )
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nerror: stopped without saving.\n")
             os._exit(128 + signal_number)
         if self.notice and not self.requested:
             os.write(2, f"\n{self.notice}\n".encode())
@@ -50,7 +49,8 @@ def stop_request() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # When a program ends, everything is saved, and its interpreter would report a SIGINT.
+            signal.signal(number, signal.SIG_IGN if handler is starting.stop else handler)
 
 
 def stop_if_requested(message: str = "stopped before training began.") -> None:
