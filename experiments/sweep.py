@@ -130,6 +130,7 @@ class Training:
         # If one of several processes ended before it wrote its result, all of them continue.
         if not all(processes.gather(np.array([finished]))):
             try:
+                self.training.check_memory(quiet)
                 self.training.run(run_dir, resume=True, quiet=quiet)
             except RunError as error:
                 if error.exit_code != DIVERGED:
@@ -176,6 +177,8 @@ def main(args: Args) -> None:
     recipe, args = experiment.complete(recipes.find(args.env, args.agent), args)
     check_configurations(recipe, args, configurations)
     trainings = [Training(recipe, args, part) for part in parts]
+    if not args.resume:  # The other parts are compiled when it is their turn.
+        trainings[0].training.check_memory(args.quiet)
     run_dir, saved_config = (
         processes.own_directory(args.run_dir),
         experiment.run_config(recipe, args),

@@ -24,7 +24,7 @@ def stop(signal_number: int, frame: FrameType | None) -> None:
     """Signal handler until `jaxdqn.runs.signals` takes over."""
     del frame
     with contextlib.suppress(OSError):
-        os.write(2, b"error: SIGINT: stopped before training began.\n")
+        os.write(2, b"SIGINT: stopped before training began.\n")
     os._exit(128 + signal_number)
 
 

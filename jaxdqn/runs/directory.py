@@ -39,23 +39,31 @@ def create(path: Path | None, parent: Path, config: Mapping[str, Any], resume: b
     """Creates the directory of a run with `config` and returns its path; `resume` opens an existing one.
 
     Without `path` the directory is a new one under `parent`, named by the time. Raises
-    `RunError` if `path` holds other files, or with `resume` a run with another `config`.
+    `RunError` as `check` does.
     """
-    if resume:
-        if path is None:
-            raise RunError("--resume (True) must be given with --run-dir, the run to continue.")
-        saved = read_config(path)
-        _require_same(path, saved.config, _plain(config))
-        require_no_links(path)
-        _warn_of_other_versions(saved.versions, _versions())
+    check(path, config, resume)
+    if path is not None and resume:
+        _warn_of_other_versions(read_config(path).versions, _versions())
         return path
-    if path == Path():
-        raise RunError("--run-dir () must be a directory other than the current one.")
     config = {"config": config, "versions": _versions(), "git": _git_revision()}
     stop_if_requested()
     path = _create_new(parent) if path is None else _create_at(path)
     write_json(path / "config.json", config)
     return path
+
+
+def check(path: Path | None, config: Mapping[str, Any], resume: bool) -> None:
+    """Raises `RunError` if `path` holds other files, or with `resume` a run with another `config`; writes nothing."""
+    if not resume:
+        if path == Path():
+            raise RunError("--run-dir () must be a directory other than the current one.")
+        if path is not None and path.exists():
+            _require_empty(path)
+        return
+    if path is None:
+        raise RunError("--resume (True) must be given with --run-dir, the run to continue.")
+    _require_same(path, read_config(path).config, _plain(config))
+    require_no_links(path)
 
 
 def read_config(path: Path, kind: type[T] = RunFile) -> T:
@@ -161,12 +169,17 @@ def _create_new(parent: Path) -> Path:
 def _create_at(path: Path) -> Path:
     with _require_writable(path):
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            rule = "must be new or empty; it holds other files. Use --resume to continue a run."
-            raise RunError(f"--run-dir ({path}) {rule}")
+        _require_empty(path)
         # From now on the directory is not empty, also for a process started at the same time.
         (path / "config.json").open("x").close()
     return path
+
+
+def _require_empty(path: Path) -> None:
+    with _require_writable(path):
+        if any(path.iterdir()):
+            rule = "must be new or empty; it holds other files. Use --resume to continue a run."
+            raise RunError(f"--run-dir ({path}) {rule}")
 
 
 @contextlib.contextmanager

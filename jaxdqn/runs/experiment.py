@@ -104,11 +104,13 @@ def main(
     recipe, args = complete(make_recipe(), args)
     agents = population(recipe.config, recipe, range(args.seed, args.seed + args.seeds))
     training = prepare(recipe, args, agents)
+    quiet = args.quiet or processes.index() > 0
     run_dir, used_config = processes.own_directory(args.run_dir), run_config(recipe, args)
     processes.require_same(used_config)
+    directory.check(run_dir, used_config, args.resume)
+    training.check_memory(quiet)
     parent = Path("runs") / recipe.env_name.replace("/", "-").replace(":", "-")
     run_dir = directory.create(run_dir, parent, used_config, args.resume)
-    quiet = args.quiet or processes.index() > 0
     say = (lambda line: None) if quiet else cli.say
     for line in (
         *rounding(recipe.config, recipe),
@@ -237,6 +239,31 @@ class Training:
     layout: Layout
     lines: list[str]
     """What will be trained on which devices, and the memory that it takes."""
+    eval_episodes: int
+
+    @functools.cached_property
+    def programs(self) -> loop.Programs:
+        """The compiled programs."""
+        return loop.compile_programs(self.make_trainer, self.evaluate, self.plan, self.layout)
+
+    def check_memory(self, quiet: bool) -> None:
+        """Raises `ConfigError`, for the option with the largest part, if the programs exceed the free memory."""
+        if not quiet:
+            loop.announce_compilation()
+        programs = [self.programs.start, *self.programs.chunks.values()]
+        needed, free = hardware.program_bytes(programs, self.layout)
+        if needed <= free:
+            return
+        config, read = self.recipe.config, self.recipe.algorithm.fields
+        sizes = {"num_envs": config.num_envs * config.num_steps}
+        if "batch_size" in read:
+            sizes["batch_size"] = config.batch_size * config.n_step
+        option = max(sizes, key=lambda name: sizes[name])
+        value = getattr(config, option)
+        if self.eval_episodes > sizes[option]:
+            option, value = "eval_episodes", self.eval_episodes
+        rule = f"must be smaller: training takes {hardware.shown(needed)} per device, {hardware.shown(free)} are free."
+        raise ConfigError(option, value, rule)
 
     def run(
         self,
@@ -253,7 +280,8 @@ class Training:
         title = f"{recipe.env_name}, {recipe.agent_name}, {shown}"
         draw_curve = functools.partial(plots.curve, title=title, solved_at=recipe.solved_at)
         inputs = self.make_trainer, self.evaluate, self.plan, self.layout, run_dir
-        return loop.train(*inputs, resume, quiet, save, snapshot, on_evaluation, draw_curve)
+        hooks = save, snapshot, on_evaluation, draw_curve
+        return loop.train(*inputs, resume, quiet, *hooks, self.programs)
 
 
 def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds") -> Training:
@@ -281,4 +309,5 @@ def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds"
     lines = hardware.plan(
         agents, layout, lambda key, own: session.init(key, make_trainer(own)), option
     )
-    return Training(recipe, make_trainer, recipe.evaluate(args.eval_episodes), plan, layout, lines)
+    evaluate = recipe.evaluate(args.eval_episodes)
+    return Training(recipe, make_trainer, evaluate, plan, layout, lines, args.eval_episodes)

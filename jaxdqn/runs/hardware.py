@@ -1,6 +1,6 @@
 """Devices and memory of a run: options, layout, and the check that a population fits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +119,7 @@ def plan(
     if needed > free:
         most = max(int((free / shard_bytes - in_transit) / copies), 0)
         fit = processes.count() * groups * most
-        size = f"{_shown(free)} per device, at {_shown(shard_bytes * copies)} each"
+        size = f"{shown(free)} per device, at {shown(shard_bytes * copies)} each"
         raise ConfigError(option, len(agents), f"must be at most {fit} to fit into {size}.")
     kind = "CPU core" if on_cpu else device.device_kind
     where = f"{num_devices} {kind}{'s' * (num_devices > 1)}"
@@ -131,9 +131,25 @@ def plan(
     noun = "agent" + "s" * (len(agents) > 1)
     return [
         f"Plan: {len(agents)} {noun} on {where}{sharded}; {per_device} per device, {order}.",
-        f"Memory: {_shown(agent_bytes)} per agent, of which replay {_shown(replay_bytes)}; "
-        f"{_shown(agent_bytes * len(agents))} in total; {_shown(needed)} of {_shown(free)} free per device.",
+        f"Memory: {shown(agent_bytes)} per agent, of which replay {shown(replay_bytes)}; "
+        f"{shown(agent_bytes * len(agents))} in total; {shown(needed)} of {shown(free)} free per device.",
     ]
+
+
+def program_bytes(programs: Iterable[Any], layout: Layout) -> tuple[float, float]:
+    """Memory per device of the largest of compiled `programs`, as XLA reports it, and the free memory per device.
+
+    Includes the two copies of a checkpoint on the host, which on a CPU take the same memory.
+    """
+    device = layout.mesh.devices.flat[0]
+    on_cpu = device.platform == "cpu"
+    sizes = [0]
+    for program in programs:
+        size = program.memory_analysis()
+        if size is not None:
+            own = size.argument_size_in_bytes + size.output_size_in_bytes - size.alias_size_in_bytes
+            sizes.append(own + size.temp_size_in_bytes + 2 * on_cpu * size.argument_size_in_bytes)
+    return max(sizes), _free_bytes(device) / (layout.mesh.size if on_cpu else 1)
 
 
 def _buffers(tree: Any) -> list[Any]:
@@ -164,7 +180,8 @@ def _free_bytes(device: Any) -> int:
     return psutil.virtual_memory().available
 
 
-def _shown(size: float) -> str:
+def shown(size: float) -> str:
+    """A number of bytes for the user."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if size >= scale:
             return f"{size / scale:.1f} {unit}"

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -50,6 +50,17 @@ class Result:
     including evaluations, and `save`, the part of `run` spent waiting for checkpoints."""
 
 
+class Programs(NamedTuple):
+    """The compiled programs of a run."""
+
+    start: Any
+    """`(keys [S], hyperparameters [S]) -> sessions`."""
+    chunks: dict[int, Any]
+    """Length of a chunk -> `(sessions, hyperparameters) -> (sessions, report)`; consumes its sessions."""
+    seconds: float
+    """Time of the compilation."""
+
+
 class Policies(NamedTuple):
     """Parameters of all agents, leaves `[S, ...]`."""
 
@@ -71,8 +82,11 @@ def train(
     save_snapshot: Callable[[int, Params], None] = lambda env_steps, params: None,
     on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
     draw_curve: Callable[[Path, list[logs.Row]], None] = plots.curve,
+    programs: Programs | None = None,
 ) -> tuple[Result, Policies]:
     """Trains `plan.agents` into `run_dir`; returns the result and the parameters.
+
+    Compiles the `programs` unless they are given.
 
     With `resume`, continues from the newest usable checkpoint, bit-identical to a run that
     was never stopped. Raises `Interrupted` at the end of the chunk in which SIGINT or SIGTERM
@@ -90,7 +104,7 @@ def train(
     same rows.
     """
     seconds = {"import": time.time() - psutil.Process().create_time()}
-    started = time.perf_counter()
+    seconds["import"] -= programs.seconds if programs else 0.0
     with (
         writable(processes.shared_directory(run_dir)),
         locked(run_dir),
@@ -99,17 +113,16 @@ def train(
     ):
         if not quiet:
             stop.notice = STOPPING
-            end = "\r" if sys.stderr.isatty() else "\n"  # The bar replaces it.
-            print("compiling ...", end=end, file=sys.stderr, flush=True)
+            if programs is None:
+                announce_compilation()
         agents = processes.shard(plan.agents)
-        keys, values = jax.device_put(
-            (agents.keys(), agents.values()), NamedSharding(layout.mesh, population.PER_MEMBER)
-        )
-        sessions, chunk, rows = start(make_trainer, layout)(keys, values), 0, []
+        keys, values = inputs(plan, layout)
+        programs = programs or compile_programs(make_trainer, evaluate, plan, layout)
+        started = time.perf_counter()
+        sessions, chunk, rows = programs.start(keys, values), 0, []
         if resume:
             chunk, sessions, rows = restore(checkpoints, sessions, plan)
-        programs = compile_chunks(make_trainer, evaluate, plan, layout, sessions, values)
-        seconds["compile"] = time.perf_counter() - started
+        seconds["compile"] = programs.seconds + time.perf_counter() - started
 
         started = time.perf_counter()
         seconds["save"] = 0.0
@@ -118,7 +131,7 @@ def train(
         with logs.Log(run_dir, rows, plan.agents.seeds, plan.total_steps, quiet) as log:
             while chunk < plan.num_chunks and not stopping:
                 chunk += 1
-                sessions, report = programs[plan.length(chunk)](sessions, values)
+                sessions, report = programs.chunks[plan.length(chunk)](sessions, values)
                 report = processes.gather(report)
                 _call(hooks, log.write(chunk, report))  # Appends to `rows`.
                 _require_one_finite(report, plan)
@@ -167,6 +180,12 @@ def train(
         return result, policies
 
 
+def announce_compilation() -> None:
+    """Says why nothing happens for some seconds."""
+    end = "\r" if sys.stderr.isatty() else "\n"  # The bar replaces it.
+    print("compiling ...", end=end, file=sys.stderr, flush=True)
+
+
 def _call(hooks: list[Callable[[logs.Row], None]], row: logs.Row) -> None:
     """Calls all hooks; removes those that raise, with a warning."""
     for hook in tuple(hooks):
@@ -193,10 +212,35 @@ def restore(
             return found
 
 
-def start(
-    make_trainer: Callable[[Hyperparameters], Trainer], layout: Layout
-) -> Callable[[jax.Array, Hyperparameters], Session]:
-    """`(keys [S], hyperparameters [S]) -> sessions`, compiled when it is called."""
+def inputs(plan: Plan, layout: Layout) -> tuple[jax.Array, Hyperparameters]:
+    """Keys `[S]` and hyperparameters `[S]` of the agents of this process, on their devices."""
+    agents = processes.shard(plan.agents)
+    return jax.device_put(
+        (agents.keys(), agents.values()), NamedSharding(layout.mesh, population.PER_MEMBER)
+    )
+
+
+def compile_programs(
+    make_trainer: Callable[[Hyperparameters], Trainer],
+    evaluate: Evaluate,
+    plan: Plan,
+    layout: Layout,
+) -> Programs:
+    """Compiles all programs of a run; allocates no memory for its agents."""
+    started = time.perf_counter()
+    keys, values = inputs(plan, layout)
+    traced = start(make_trainer, layout).trace(keys, values)
+    sharding = NamedSharding(layout.mesh, population.PER_SHARD)
+    sessions = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), traced.out_info
+    )
+    begin = traced.lower().compile()
+    chunks = compile_chunks(make_trainer, evaluate, plan, layout, sessions, values)
+    return Programs(begin, chunks, time.perf_counter() - started)
+
+
+def start(make_trainer: Callable[[Hyperparameters], Trainer], layout: Layout) -> Any:
+    """`(keys [S], hyperparameters [S]) -> sessions`, a `jax.jit`."""
 
     def init(key: jax.Array, hyperparameters: Hyperparameters) -> Session:
         return session.init(key, make_trainer(hyperparameters))
@@ -213,7 +257,10 @@ def compile_chunks(
     sessions: Session,
     hyperparameters: Hyperparameters,
 ) -> dict[int, Callable[[Session, Hyperparameters], tuple[Session, Report]]]:
-    """A compiled program for each length of chunk, at most two; each consumes its sessions."""
+    """A compiled program for each length of chunk, at most two; each consumes its sessions.
+
+    The leaves of `sessions` are arrays or `ShapeDtypeStruct`s.
+    """
     specs = population.PER_SHARD, population.PER_MEMBER
     programs = {}
     for length in {plan.length(1), plan.length(plan.num_chunks)}:

@@ -15,8 +15,9 @@ from jaxdqn.config import Config, ConfigError, check_at_least
 from jaxdqn.evaluation import Evaluation
 from jaxdqn.networks import Params
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import logs, policy_file, saved
+from jaxdqn.runs import hardware, logs, policy_file, saved
 from jaxdqn.runs.errors import RunError
+from jaxdqn.training import population
 
 Which = Literal["best", "final"]
 """Parameters: of the best evaluation, which is biased upwards, or after the last update."""
@@ -59,10 +60,18 @@ class TrainedPolicy:
         return np.argmax(self.q_values(obs), axis=-1)
 
     def evaluate(self, num_episodes: int = 100, seed: int = 0) -> Evaluation:
-        """Returns and lengths `[num_episodes]` of episodes whose initial states depend on `seed`."""
+        """Returns and lengths `[num_episodes]` of episodes whose initial states depend on `seed`.
+
+        Raises `ConfigError` if they do not fit into the free memory.
+        """
         check_at_least("num_episodes", num_episodes, 1)
-        program = jax.jit(self.recipe.evaluate(num_episodes))
-        return jax.device_get(program(jax.random.key(seed), self.params))
+        key = jax.random.key(seed)
+        program = jax.jit(self.recipe.evaluate(num_episodes)).lower(key, self.params).compile()
+        needed, free = hardware.program_bytes([program], population.layout(1))
+        if needed > free:
+            rule = f"take {hardware.shown(needed)} of memory; {hardware.shown(free)} are free."
+            raise ConfigError("episodes", num_episodes, rule)
+        return jax.device_get(program(key, self.params))
 
     @functools.cached_property
     def _program(self) -> Callable[[Params, np.ndarray], jax.Array]:
