@@ -15,7 +15,7 @@ from experiments.results import rows
 from experiments.results.rows import LOWEST, Row
 from jaxdqn.config import ConfigError
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import directory, experiment, logs, platform
+from jaxdqn.runs import directory, experiment, files, logs, platform
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 
 FIELDS = (
@@ -120,7 +120,7 @@ def run(recipe: Recipe, seeds: Sequence[int], out: Path) -> Outcome:
             none = [None] * len(seeds)
             directory.write_json(path, {"final_return": none, "best_return": none})
     shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)  # They hold gigabytes of replay.
-    result: dict[str, Any] = json.loads(path.read_text())
+    result = files.decode(path, files.read_bytes(path, 1_000_000_000), dict[str, Any])
     log = logs.read(run_dir, len(seeds)) if "seconds" in result else []
     curve = [(row["env_steps"], row["eval_return"]) for row in log]
     seconds = result.get("seconds", {}).get("run", 0.0)

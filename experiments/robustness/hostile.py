@@ -21,8 +21,8 @@ from experiments.robustness.worker import MOST_BYTES, Outcome, Worker
 from jaxdqn.config import check_at_least
 from jaxdqn.runs import cli
 
-PATIENCE = 90.0
-"""Seconds after which a program hangs, on a busy machine."""
+STOP_AFTER, PATIENCE = 60.0, 120.0
+"""Seconds after which a program is stopped by SIGINT, and after which it hangs then, on a busy machine."""
 CODES = 0, 2, 3, 4, 5, 130, 143
 SMALL = (
     "--steps 1200 --eval-interval 300 --eval-episodes 3 --checkpoint-interval 1 --config.features 8 "
@@ -55,7 +55,7 @@ def fault(outcome: Outcome) -> str | None:
     if outcome.peak > MOST_BYTES:
         return "over 2 GB"
     errors = sum(line.startswith("error: ") for line in outcome.output.splitlines())
-    if outcome.code not in CODES or errors != (outcome.code != 0):
+    if outcome.code not in CODES or errors != (outcome.code in (2, 3, 4, 5)):
         return "other output"
     return None
 
@@ -76,7 +76,7 @@ class Arena:
         for program, options in (("train", SMALL), ("sweep", SWEEP)):
             outcome = self.run(program, [*options, "--quiet", "--run-dir", "run"], program)
             if outcome.code != 0:
-                raise RuntimeError(outcome.output)
+                raise RuntimeError(f"{program}: {outcome}")
             shutil.move(self.case / "run", self.originals[program])
         (self.originals["train"] / "result.json").unlink()
         chunks = (self.originals["train"] / "checkpoints").iterdir()
@@ -87,7 +87,7 @@ class Arena:
         if not prepared or not self.case.exists():
             shutil.rmtree(self.case, ignore_errors=True)
             self.case.mkdir()
-        outcome = self.worker.run(program, words, self.case, PATIENCE / 2, PATIENCE)
+        outcome = self.worker.run(program, words, self.case, STOP_AFTER, PATIENCE)
         kept = [(self.outside / "file").read_text(), *sorted(self.outside.rglob("*"))]
         if kept != ["{}", self.outside / "file", self.outside / "folder"]:
             return outcome._replace(outside=[*outcome.outside, str(self.outside)])
@@ -98,6 +98,7 @@ class Arena:
         resume = ["--quiet", "--run-dir", "run", "--resume"]
         commands = {
             "watch": ["run", "--episodes", "3"],
+            "report": ["run"],
             "train": [*SMALL, *resume],
             "sweep": [*SWEEP, *resume],
         }

@@ -157,7 +157,7 @@ def serve() -> None:
     os.dup2(2, 1)
     cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache/jaxdqn"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    modules = {x: importlib.import_module(f"experiments.{x}") for x in ("train", "watch", "sweep")}
+    modules = {x: importlib.import_module(f"experiments.{x}") for x in ("train", "watch", "sweep", "report")}
     import jax
 
     from jaxdqn.runs import experiment
@@ -166,6 +166,7 @@ def serve() -> None:
         "train": (experiment.EnvArgs, experiment.train),
         "watch": (modules["watch"].Args, modules["watch"].main),
         "sweep": (modules["sweep"].Args, modules["sweep"].main),
+        "report": (modules["report"].Args, modules["report"].main),
     }
 
     def leave(code: int) -> None:

@@ -57,7 +57,7 @@ def check(path: Path | None, config: Mapping[str, Any], resume: bool) -> None:
     if not resume:
         if path == Path():
             raise RunError("--run-dir () must be a directory other than the current one.")
-        if path is not None and path.exists():
+        if path is not None:
             _require_empty(path)
         return
     if path is None:
@@ -176,7 +176,7 @@ def _create_at(path: Path) -> Path:
 
 
 def _require_empty(path: Path) -> None:
-    with _require_writable(path):
+    with _require_writable(path), contextlib.suppress(FileNotFoundError):
         if any(path.iterdir()):
             rule = "must be new or empty; it holds other files. Use --resume to continue a run."
             raise RunError(f"--run-dir ({path}) {rule}")
@@ -196,7 +196,7 @@ def _require_same(path: Path, saved: Mapping[str, Any], given: Mapping[str, Any]
     if saved.keys() - given.keys():
         raise RunError(f"--run-dir ({path}) must be the directory of a run of this program.")
     differences = [
-        f"--{name.replace('_', '-')} ({given.get(name)}) must be {saved.get(name)}"
+        f"--{name.replace('_', '-')} ({given.get(name)}) must be {files.shown(saved.get(name))}"
         for name in sorted(saved.keys() | given.keys())
         if saved.get(name) != given.get(name)
     ]
@@ -206,7 +206,9 @@ def _require_same(path: Path, saved: Mapping[str, Any], given: Mapping[str, Any]
 
 def _warn_of_other_versions(saved: Mapping[str, str], current: Mapping[str, str]) -> None:
     others = [
-        f"{name} {saved.get(name)}" for name in sorted(current) if saved.get(name) != current[name]
+        f"{name} {files.shown(saved.get(name))}"
+        for name in sorted(current)
+        if saved.get(name) != current[name]
     ]
     if others:
         print(

@@ -84,9 +84,14 @@ def convert(path: Path, found: Any, kind: type[T]) -> T:
 
 def invalid(path: Path, field: str, value: Any, rule: str) -> RunError:
     """The error of a value that breaks a rule."""
+    return RunError(f"{path}: {field or 'its content'} ({shown(value)}) {rule}", DAMAGED)
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value, without characters that would break a line or control a terminal."""
     text = str(value)
     text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-    return RunError(f"{path}: {field or 'its content'} ({text}) {rule}", DAMAGED)
+    return "".join(x if x.isprintable() else repr(x)[1:-1] for x in text)
 
 
 def _value(found: Any, place: str) -> Any:

@@ -84,15 +84,15 @@ def read(run_dir: Path, num_agents: int) -> list[Row]:
         found = [msgspec.json.decode(line) for line in lines]
         if not found:
             raise ValueError("it is empty")
-        return checked(found, num_agents)
+        return checked(found, num_agents, schema.Row)
     except (OSError, ValueError, RecursionError) as error:
         remedy = f"delete {path.with_name('result.json')} and use --resume to write it again"
         raise RunError(f"{path} is damaged: {error}; {remedy}.", DAMAGED) from None
 
 
-def checked(found: Any, num_agents: int) -> list[Row]:
+def checked(found: Any, num_agents: int, kind: type = schema.SavedRow) -> list[Row]:
     """`found`, plain values of a file, as rows of `num_agents` agents; raises `ValueError` if they are not."""
-    msgspec.convert(found, list[schema.Row])
+    msgspec.convert(found, list[kind])
     rows = msgspec.convert(found, list[schema.AnyRow])
     for name, values in (item for row in rows for item in row.items()):
         if isinstance(values, list) and len(values) != num_agents:

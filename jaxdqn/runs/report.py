@@ -2,9 +2,12 @@
 
 import html
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from jaxdqn.recipes import Recipe
 from jaxdqn.runs import directory, report_policy, report_text, report_training, saved
@@ -49,12 +52,12 @@ def contents(
     if not (run_dir / "config.json").exists():
         directory.read_config(run_dir)  # Raises the error of a directory that is no run.
     try:
-        config = directory.read_config(run_dir)
+        config = msgspec.to_builtins(directory.read_config(run_dir))
     except RunError as error:
         missing.append(str(error))
         config = {"config": {}, "versions": {}}
     own = config["config"]
-    seeds: list[int] = []
+    seeds: Sequence[int] = []
     is_sweep = "num_draws" in own
     try:
         loaded, seeds = saved.load_recipe(run_dir, recipe.env_name if recipe else env)

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Base64(str):
 def policy(
     run_dir: Path,
     recipe: Recipe,
-    seeds: list[int],
+    seeds: Sequence[int],
     seed: int | None,
     episode: EpisodeRecord | None,
     missing: list[str],
@@ -65,7 +66,7 @@ def policy(
 
 
 def load(
-    run_dir: Path, recipe: Recipe, seeds: list[int], seed: int | None, missing: list[str]
+    run_dir: Path, recipe: Recipe, seeds: Sequence[int], seed: int | None, missing: list[str]
 ) -> dict[str, Params]:
     """Name -> parameters of a seed, in the order of training; the final ones are the last."""
     files = {}

@@ -1,15 +1,19 @@
 """The text of a report: what was trained, and the commands that continue, load and cite a run."""
 
-import json
 import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxdqn.runs import files
+from jaxdqn.runs.errors import RunError
+
 OPTION = re.compile(r"[a-z][a-z0-9_]*")
 NOT_OPTIONS = "obs_scale", "num_processes", "threads"
 """Entries of `config.json` that are not options of the command line."""
+MOST_RESULT = 1_000_000_000
+"""Bytes of `result.json` at most."""
 CITATION = """@software{{jaxdqn,
   author = {{The jaxdqn authors}},
   title = {{jaxdqn: deep Q-learning as pure JAX functions}},
@@ -31,8 +35,11 @@ def facts(
     path = run_dir / "result.json"
     if path.exists():
         try:
-            seconds = json.loads(path.read_text())["seconds"]
+            found_result = files.decode(path, files.read_bytes(path, MOST_RESULT), dict[str, Any])
+            seconds = found_result["seconds"]
             found["Seconds"] = {str(name): f"{float(x):.1f}" for name, x in seconds.items()}
+        except RunError as error:
+            missing.append(str(error))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             missing.append(f"{path} is damaged: {type(error).__name__}: {error}.")
     elif "num_draws" not in options:

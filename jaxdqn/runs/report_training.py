@@ -1,6 +1,7 @@
 """The training in a report: the returns of a run, or the configurations of a sweep."""
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -8,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from jaxdqn.runs import files, logs
+from jaxdqn.runs.errors import RunError
+
 MAX_POINTS, MAX_SEEDS, MAX_ROWS = 400, 32, 500
 """Evaluations and single seeds of the curve, configurations of the ranking."""
 OUTCOMES = "seed", "final_return", "best_return", "steps_to_solve", "diverged"
 """Columns of `results.csv` that are not hyperparameters."""
 LARGEST = 1e15
+MOST_RESULTS = 1_000_000_000
+"""Bytes of `results.csv` at most."""
 
 
 def run(
@@ -82,9 +88,12 @@ def _returns(path: Path, missing: list[str]) -> tuple[np.ndarray, np.ndarray, np
     """Steps `[T]`, and returns of evaluation and training `[T, S]`, up to the first line that is damaged."""
     rows: list[tuple[int, list[float], list[float]]] = []
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = files.read_bytes(path, logs.MOST_METRICS).decode(errors="replace").splitlines()
     except OSError:
         missing.append(f"There is no {path.name}.")
+        lines = []
+    except RunError as error:
+        missing.append(str(error))
         lines = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -121,14 +130,16 @@ def sweep(
     found: dict[tuple[str, ...], list[tuple[float, bool]]] = {}
     names: list[str] = []
     try:
-        with path.open(newline="", errors="replace") as file:
-            reader = csv.DictReader(file)
-            names = [name for name in reader.fieldnames or () if name not in OUTCOMES]
-            for row in reader:
-                outcome = _floats([row["final_return"]])[0], row["diverged"] != ""
-                found.setdefault(tuple(row[name] for name in names), []).append(outcome)
+        text = files.read_bytes(path, MOST_RESULTS).decode(errors="replace")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        names = [name for name in reader.fieldnames or () if name not in OUTCOMES]
+        for row in reader:
+            outcome = _floats([row["final_return"]])[0], row["diverged"] != ""
+            found.setdefault(tuple(row[name] for name in names), []).append(outcome)
     except FileNotFoundError:
         missing.append("There is no results.csv yet: no part of the sweep has ended.")
+    except RunError as error:
+        missing.append(str(error))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         missing.append(f"{path.name} is damaged: {type(error).__name__}: {error}.")
     rows = [_configuration(values, own, solved_at) for values, own in found.items()]

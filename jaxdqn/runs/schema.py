@@ -49,7 +49,8 @@ class RunFile(msgspec.Struct):
     """`config.json` of any program; options are not nested deeper than `config.features`."""
 
     config: dict[str, Value | dict[str, Value]]
-    versions: dict[Word, Word]
+    versions: dict[str, str]
+    git: str | None = None
 
 
 AnyRow = dict[str, int | float | list[float | None]]
@@ -57,18 +58,18 @@ AnyRow = dict[str, int | float | list[float | None]]
 
 
 class Row(msgspec.Struct):
-    """The values that every row of `metrics.jsonl` has."""
+    """The values of a row that are read from `metrics.jsonl`."""
+
+    env_steps: Natural
+    loss: list[float | None]
+    eval_return: list[float | None]
+
+
+class SavedRow(Row, kw_only=True):
+    """The values of a row that are read from a checkpoint, which is logged again."""
 
     chunk: Positive
-    env_steps: Natural
     updates: Natural
     epsilon: float
     episodes: list[Natural]
-    loss: list[float | None]
-    td_error: list[float | None]
-    grad_norm: list[float | None]
-    q_value: list[float | None]
     train_return: list[float | None]
-    train_length: list[float | None]
-    eval_return: list[float | None]
-    eval_length: list[float | None]

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from jaxdqn.runs import files, logs
 from jaxdqn.runs.directory import write_json
 from jaxdqn.runs.logs import Row
 
 Name = Literal["wandb", "trackio"]
 PROJECT = "jaxdqn"
+MOST_STATE = 10_000
+"""Bytes of `track.json` at most."""
 
 
 class Tracker:
@@ -49,7 +52,8 @@ class Tracker:
 
     def _start(self) -> None:
         if (self._run_dir / "track.json").exists():
-            self._state |= json.loads((self._run_dir / "track.json").read_text())
+            path = self._run_dir / "track.json"
+            self._state |= files.decode(path, files.read_bytes(path, MOST_STATE), dict[str, Any])
         self._module = importlib.import_module(self._name)
         identity = str(self._state["run"])
         options: dict[str, Any] = {"project": PROJECT, "name": identity, "resume": "allow"}
@@ -57,7 +61,8 @@ class Tracker:
             options |= {"id": identity, "dir": str(self._run_dir)}
         self._run = self._module.init(**options, config=self._config)
         path = self._run_dir / "metrics.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else []:
+        rows = files.read_text(path, logs.MOST_METRICS) if path.exists() else ""
+        for line in rows.splitlines():
             self._send(json.loads(line))
 
     def _send(self, row: Row) -> None:

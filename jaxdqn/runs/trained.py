@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -105,7 +105,7 @@ def load(
     return TrainedPolicy(recipe, seed, saved.load_policy(run_dir, recipe, seeds, seed, file.name))
 
 
-def best_seed(run_dir: Path, which: Which, seeds: list[int]) -> int:
+def best_seed(run_dir: Path, which: Which, seeds: Sequence[int]) -> int:
     """The seed with the highest return of the best or of the final evaluation, the first of equal ones."""
     if len(seeds) == 1:
         return seeds[0]

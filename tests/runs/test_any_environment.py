@@ -62,7 +62,7 @@ def check(recipe, folder):
         assert (stopped / name).read_bytes() == (alone / name).read_bytes(), name
 
     loaded, seeds = saved.load_recipe(alone)
-    assert loaded.hyperparameters(loaded.config)["features"] == (16,) and seeds == [0]
+    assert loaded.hyperparameters(loaded.config)["features"] == (16,) and list(seeds) == [0]
     params = saved.load_policy(alone, loaded, seeds, None, "final.npz")
     agent = loaded.agent()
     obs = observations(loaded.env)
