@@ -158,7 +158,13 @@ def replaced(folder: Path) -> Iterator[Attack]:
         if "checkpoints" not in name:
             partial = f"{name}.partial"
             yield from (Attack(kind, partial, apply) for kind, apply in NEW.items())
-    for name in ("watch.gif", "watch.gif.partial", "track.json", "checkpoints/99", "sweep.png.partial"):
+    for name in (
+        "watch.gif",
+        "watch.gif.partial",
+        "track.json",
+        "checkpoints/99",
+        "sweep.png.partial",
+    ):
         if (folder / name).parent.is_dir():
             yield from (Attack(kind, name, apply) for kind, apply in NEW.items())
     for path in folder.rglob("*"):

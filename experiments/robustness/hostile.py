@@ -19,7 +19,7 @@ from experiments.results.markdown import table
 from experiments.robustness import attacks, command_lines
 from experiments.robustness.worker import MOST_BYTES, Outcome, Worker
 from jaxdqn.config import check_at_least
-from jaxdqn.runs import cli
+from jaxdqn.runs import cli, directory
 
 STOP_AFTER, PATIENCE = 60.0, 120.0
 """Seconds after which a program is stopped by SIGINT, and after which it hangs then, on a busy machine."""
@@ -85,7 +85,7 @@ class Arena:
     def run(self, program: str, words: Sequence[str], prepared: str | None = None) -> Outcome:
         """Runs a program in the folder of the case, which is made new unless it was `prepared`."""
         if not prepared or not self.case.exists():
-            shutil.rmtree(self.case, ignore_errors=True)
+            directory.delete(self.case)
             self.case.mkdir()
         outcome = self.worker.run(program, words, self.case, STOP_AFTER, PATIENCE)
         kept = [(self.outside / "file").read_text(), *sorted(self.outside.rglob("*"))]
@@ -103,7 +103,7 @@ class Arena:
             "sweep": [*SWEEP, *resume],
         }
         for program, words in commands.items():
-            shutil.rmtree(self.case, ignore_errors=True)
+            directory.delete(self.case)
             self.case.mkdir()
             shutil.copytree(self.originals[original], self.case / "run")
             attack.apply(self.case / "run" / attack.file, self.outside)

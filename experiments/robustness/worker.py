@@ -157,7 +157,10 @@ def serve() -> None:
     os.dup2(2, 1)
     cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache/jaxdqn"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    modules = {x: importlib.import_module(f"experiments.{x}") for x in ("train", "watch", "sweep", "report")}
+    modules = {
+        x: importlib.import_module(f"experiments.{x}")
+        for x in ("train", "watch", "sweep", "report")
+    }
     import jax
 
     from jaxdqn.runs import experiment

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import runner
 
-from jaxdqn.runs import cli, directory, experiment
+from jaxdqn.runs import cli, directory, experiment, hardware
 from jaxdqn.runs.errors import RunError
 
 
@@ -40,6 +40,20 @@ INVALID = [
     ),
     (["--seeds", 0], "--seeds (0) must be at least 1."),
     (["--seed", -1], "--seed (-1) must be at least 0."),
+    (["--seeds", 2**31 - 1], "--seeds (2147483647) must be at most 1,000,000."),
+    (
+        ["--seeds", 9, "--seed", 2**31 - 4],
+        "--seed (2147483644) must be small enough that the last seed (2147483652) is below 2147483648.",
+    ),
+    (
+        ["--config.num-updates", 20_000_000],
+        "--config.num-updates (20000000) must be smaller: 6125 iterations would take 122500000000",
+    ),
+    (["--config.features", *[1] * 65], "--config.features (65) must be at most 64 numbers."),
+    (
+        ["--agent", "c51", "--config.num-atoms", 2**31 - 1],
+        "--config.num-atoms (2147483647) must be at most 1000000.",
+    ),
     (["--seed", 2**31], "--seed (2147483648) must be at most 2147483647."),
     (["--steps", 10**20], "--steps (100000000000000000000) must be at most 2147483647."),
     (["--eval-episodes", 10**11], "--eval-episodes (100000000000) must be at most 2147483647."),
@@ -146,6 +160,23 @@ def test_an_invalid_config_file_is_an_error(monkeypatch, capsys, tmp_path, text)
     (tmp_path / "config.json").write_text(text)
     code, _, err = command(monkeypatch, capsys, "--run-dir", tmp_path, "--resume")
     assert code == 4 and str(tmp_path / "config.json") in err and err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "value", "gigabytes"),
+    [("eval-episodes", 5_000_000, 2), ("config.batch-size", 5_000_000, 2)],
+)
+def test_programs_that_exceed_the_memory_are_rejected_before_the_directory_is_made(
+    monkeypatch, capsys, tmp_path, option, value, gigabytes
+):
+    monkeypatch.setattr(hardware, "_free_bytes", lambda device: gigabytes * 1e9)
+    monkeypatch.chdir(tmp_path)
+    options = ["--steps", 3_000, "--quiet", "--devices", 1, f"--{option}", value]
+    code, out, err = command(monkeypatch, capsys, *options)
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith(f"error: --{option} ({value}) must be smaller: training takes "), err
+    assert not list(tmp_path.iterdir())
 
 
 def test_exhausted_memory_or_disk_is_one_line(monkeypatch, capsys):
