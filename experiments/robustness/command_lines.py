@@ -3,6 +3,7 @@
 import dataclasses
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from experiments import sweep, watch
 from jaxdqn.config import Config
@@ -24,15 +25,26 @@ WORDS = "--nothing", "word", "-h", "--", "-", ""
 EXCLUDED = {"coordinator", "num_processes", "process_id", "distributed"}
 
 
-def options(*kinds: type, prefix: str = "--") -> list[str]:
-    """The options for the fields of dataclasses."""
-    names = [field.name for kind in kinds for field in dataclasses.fields(kind)]
-    return [prefix + name.replace("_", "-") for name in names if name not in EXCLUDED]
+def options(*kinds: type, prefix: str = "--") -> dict[str, str]:
+    """The options for the fields of dataclasses -> a value that is probably valid."""
+    found = [field for kind in kinds for field in dataclasses.fields(kind)]
+    return {
+        prefix + field.name.replace("_", "-"): plausible(field.default)
+        for field in found
+        if field.name not in EXCLUDED
+    }
+
+
+def plausible(default: Any) -> str:
+    """A number if there is no default."""
+    if isinstance(default, tuple):
+        default = default[0] if default else "gamma=0.9,0.99"
+    return "8" if default in (None, dataclasses.MISSING) else str(default)
 
 
 OPTIONS = {
-    "train": options(experiment.EnvArgs, Hardware) + options(Config, prefix="--config."),
-    "sweep": options(sweep.Args, Hardware) + options(Config, prefix="--config."),
+    "train": options(experiment.EnvArgs, Hardware) | options(Config, prefix="--config."),
+    "sweep": options(sweep.Args, Hardware) | options(Config, prefix="--config."),
     "watch": options(watch.Args),
 }
 
@@ -43,7 +55,8 @@ def random_ones(rng: random.Random, count: int) -> Iterator[tuple[str, list[str]
         program = rng.choices(["train", "sweep", "watch"], [6, 3, 1])[0]
         words: list[str] = [*BASE] if program != "watch" else []
         for _ in range(rng.randint(1, 4)):
-            option, value = rng.choice(OPTIONS[program]), rng.choice(VALUES)
+            option, value = rng.choice(list(OPTIONS[program].items()))
+            value = rng.choice(VALUES) if rng.random() < 0.6 else value
             words += [f"{option}={value}"] if rng.random() < 0.3 else [option, value]
         if rng.random() < 0.2:
             words.insert(rng.randint(0, len(words)), rng.choice(WORDS))

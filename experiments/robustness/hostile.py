@@ -7,6 +7,7 @@ change a file outside the run directory. Programs run one after another in a few
 """
 
 import collections
+import concurrent.futures
 import dataclasses
 import random
 import shutil
@@ -42,6 +43,8 @@ class Args:
     """Random command lines; at least 0."""
     seed: int = 0
     """Seed of the choice; at least 0."""
+    workers: int = 1
+    """Processes that run the programs; at least 1."""
 
 
 def fault(outcome: Outcome) -> str | None:
@@ -114,33 +117,46 @@ def main(args: Args) -> None:
     """Attacks, and prints a table of what went wrong; every fault is also a line on stderr."""
     check_at_least("directories", args.directories, 0)
     check_at_least("command_lines", args.command_lines, 0)
-    rows = run(args.directories, args.command_lines, args.seed)
+    check_at_least("workers", args.workers, 1)
+    rows = run(args.directories, args.command_lines, args.seed, args.workers)
     cli.say(table("What hostile input does", rows))
 
 
-def run(num_directories: int, num_command_lines: int, seed: int) -> list[dict[str, str]]:
+def run(
+    num_directories: int, num_command_lines: int, seed: int, num_workers: int = 1
+) -> list[dict[str, str]]:
     """The rows of the table."""
     rng = random.Random(seed)
+    lines = list(command_lines.random_ones(rng, num_command_lines))
+    seeds = [rng.randrange(2**32) for _ in range(num_workers)]
+    counts = [len(range(k, num_directories, num_workers)) for k in range(num_workers)]
+    shares = [lines[k::num_workers] for k in range(num_workers)]
+    with concurrent.futures.ThreadPoolExecutor(num_workers) as pool:
+        found = list(pool.map(attack_all, seeds, counts, shares))
+    directories, words = ([x for one in part for x in one] for part in zip(*found, strict=True))
+    return [
+        row("hostile directories", num_directories, directories),
+        row("random command lines", num_command_lines, words),
+    ]
+
+
+def attack_all(
+    seed: int, num_directories: int, lines: Sequence[tuple[str, Sequence[str]]]
+) -> tuple[list[Outcome], list[Outcome]]:
+    """The outcomes of random hostile directories, and those of command lines."""
+    directories, words = [], []
     with tempfile.TemporaryDirectory() as name, Worker(Path(name) / "log") as worker:
         arena = Arena(Path(name), worker)
         arena.make_originals()
-        pool = [
-            (x, attack) for x, path in arena.originals.items() for attack in attacks.all_of(path)
-        ]
-        chosen = rng.sample(pool, min(num_directories, len(pool)))
-        found: dict[str, list[tuple[str, Outcome]]] = {"hostile directories": []}
-        for original, attack in chosen:
-            title = f"{original}, {attack.file}, {attack.kind}"
+        pool = [(x, one) for x, path in arena.originals.items() for one in attacks.all_of(path)]
+        for original, attack in random.Random(seed).choices(pool, k=num_directories):
             for program, outcome in arena.attack(original, attack):
-                report(f"{title}: {program}", outcome)
-                found["hostile directories"].append((program, outcome))
-        found["random command lines"] = []
-        for program, words in command_lines.random_ones(rng, num_command_lines):
-            outcome = arena.run(program, words)
-            report(f"{program} {words}", outcome)
-            found["random command lines"].append((program, outcome))
-    counts = {"hostile directories": len(chosen), "random command lines": num_command_lines}
-    return [row(name, counts[name], [o for _, o in outcomes]) for name, outcomes in found.items()]
+                report(f"{original}, {attack.file}, {attack.kind}: {program}", outcome)
+                directories.append(outcome)
+        for program, options in lines:
+            words.append(arena.run(program, options))
+            report(f"{program} {options}", words[-1])
+    return directories, words
 
 
 def report(title: str, outcome: Outcome) -> None:
