@@ -31,14 +31,16 @@ sys.addaudithook(count)
 runpy.run_path(script, run_name="__main__")
 """
 OPERATIONS = 600
-"""Approximate number of these operations in a training; a later one is never reached."""
+"""Approximate number of these operations in a training of 200 chunks; a later one is never reached."""
 
 
-def kill(harness: Harness, kills: int) -> tuple[int, int, Counter[str]]:
+def kill(
+    harness: Harness, kills: int, operations: int = OPERATIONS
+) -> tuple[int, int, Counter[str]]:
     """Kills processes at random moments until `kills` of them are dead, and resumes each run to its end.
 
     Half of them are killed after a random time, before or after the first checkpoint, half at
-    a random operation on the files of checkpoints. Returns the number of runs, the number of
+    a random one of the first `operations` on the files of checkpoints. Returns the number of runs, the number of
     runs that ended identical, and how often each moment was hit.
     """
     rng, moments = harness.rng, Counter[str]()
@@ -48,7 +50,7 @@ def kill(harness: Harness, kills: int) -> tuple[int, int, Counter[str]]:
         while not ended:
             enough = sum(moments.values()) >= kills
             by_operation = rng.random() < 0.5 and not enough
-            operation = str(rng.randint(1, OPERATIONS))
+            operation = str(rng.randint(1, operations))
             prefix = ["-c", AT_OPERATION, operation] if by_operation else []
             process = harness.start(path, prefix)
             if not by_operation and not enough:
