@@ -137,7 +137,8 @@ def train(
                 _require_one_finite(report, plan)
                 if plan.is_snapshot(chunk) and processes.index() == 0:
                     params = make_trainer(plan.agents.one(0)).params(sessions.state)
-                    first = jax.tree.map(lambda leaf: leaf[:1], params)
+                    # Sliced on the host: of an array on several devices this would be a collective.
+                    first = jax.tree.map(lambda leaf: leaf[:1], jax.device_get(params))
                     save_snapshot(rows[-1]["env_steps"], first)
                 # Read once per chunk: the chunk that stops must be the one that is saved.
                 signal_number = int(max(processes.gather(np.array([stop.signal_number]))))

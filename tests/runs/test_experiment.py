@@ -47,7 +47,8 @@ def test_a_run_writes_all_files_and_prints_their_paths(small):
     # (3000 - 1000) / 8 = 250 iterations: chunks of 62, snapshots after chunks 1, 2 and 4.
     snapshots = {f"{1000 + 8 * 62 * chunk}-steps.npz" for chunk in (1, 2, 4)}
     assert policy == {"final.npz", "best.npz", "final.stablehlo"} | snapshots
-    assert f"\nRun directory: {run_dir}\n" in out and f"{run_dir / 'curve.png'}" in out
+    assert f"\nRun directory: {run_dir}\n" in out
+    assert f"\nResults: {run_dir / 'report.html'}, curve.png, policy.gif.\n" in out
     assert "\nfinal  " in out and "\nSolved: 0 of 3 seeds" in out
     assert "compiling ...\n" in err and " left, return " in err and ", evaluation " in err
     config = json.loads((run_dir / "config.json").read_text())
