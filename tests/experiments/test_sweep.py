@@ -79,8 +79,8 @@ MISTAKES = [
     ),
     (["--agent", "pqn", "--seeds", 2, "--data-shards", 2], "--data-shards (2) must be 1 for pqn"),
     (
-        ["--seeds", 6_000_000, "--sweep", "gamma=0.9,0.99"],
-        "--seeds (6000000) times 2 configurations must be at most 10,000,000 agents.",
+        ["--seeds", 600_000, "--sweep", "gamma=0.9,0.99"],
+        "--seeds (600000) times 2 configurations must be at most 1,000,000 agents.",
     ),
     (
         ["--seed", 2**31 - 1, "--seeds", 2],
@@ -173,7 +173,9 @@ def test_a_part_is_trained_until_every_process_has_its_result(
     trained = []
     monkeypatch.setattr(processes, "gather", lambda here: np.append(here, others_finished))
     training = object.__new__(sweep.Training)
-    training.training = SimpleNamespace(run=lambda *inputs, **options: trained.append(inputs))
+    training.training = SimpleNamespace(
+        run=lambda *inputs, **options: trained.append(inputs), check_memory=lambda quiet: None
+    )
     training.recipe = recipes.find("CartPole-v1")
     training.part = sweep.Part({}, [3], [{"gamma": 0.9}])
     (line,) = training.run(tmp_path, quiet=True)
