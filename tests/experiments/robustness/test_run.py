@@ -40,11 +40,11 @@ def test_undisturbed_runs_are_identical_and_a_changed_one_is_not(harness):
     assert not harness.identical(path)
 
 
-def test_runs_killed_thirty_times_end_identical(harness):
-    runs, identical, moments = faults.kill(harness, 30)
-    assert sum(moments.values()) >= 30 and identical == runs
+def test_runs_killed_ten_times_end_identical(harness):
+    runs, identical, moments = faults.kill(harness, 10)
+    assert sum(moments.values()) >= 10 and identical == runs
     # The kills came at different moments.
-    assert len(moments) >= 3, moments
+    assert len(moments) >= 2, moments
 
 
 @pytest.mark.parametrize(
