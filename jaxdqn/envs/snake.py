@@ -29,8 +29,9 @@ def make(size: int = 12) -> Env:
     """+1 for each fruit; ends at a wall, at the own body, or when the grid is full.
 
     The snake starts with length 1. The tail leaves its cell before the head arrives, so that the
-    head may follow it. Observation: `[size, size, 4]` bool, channels body, head, tail, fruit.
-    Actions: up, right, down, left. Raises `ConfigError` if `size` is below 2.
+    head may follow it. Observation: the grid with the head in the middle, `[2 size - 1, 2 size - 1, 4]`
+    bool, channels body, tail, fruit, wall; jumanji shows the grid itself, in which networks learn more
+    slowly. Actions: up, right, down, left. Raises `ConfigError` if `size` is below 2.
     """
     check_at_least("size", size, 2)
     rows, columns = jnp.indices((size, size))
@@ -60,7 +61,10 @@ def make(size: int = 12) -> Env:
         return State(body, head, fruit), eaten.astype(jnp.float32), collision | full
 
     def observe(state: State) -> jax.Array:
-        channels = state.body > 0, at(state.head), state.body == 1, at(state.fruit)
-        return jnp.stack(channels, axis=-1)
+        around = jnp.pad(state.body, size - 1, constant_values=-1)
+        body = jax.lax.dynamic_slice(around, state.head, (2 * size - 1, 2 * size - 1))
+        fruit = jnp.pad(at(state.fruit), size - 1)
+        fruit = jax.lax.dynamic_slice(fruit, state.head, body.shape)
+        return jnp.stack((body > 0, body == 1, fruit, body < 0), axis=-1)
 
     return Env(reset, step, observe, num_actions=4, time_limit=4_000, render=drawing.snake)
