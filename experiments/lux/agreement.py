@@ -12,6 +12,7 @@ import numpy as np
 import tqdm
 
 from experiments.lux import engine, scripted
+from experiments.lux.position import KINDS, Position
 from experiments.lux.scripted import State
 from jaxdqn.envs.lux import board, maps, rules, turn
 from jaxdqn.runs import cli
@@ -80,7 +81,7 @@ def commands(
     return said
 
 
-def follow(ids: dict[int, str], state: State, position: engine.Position) -> dict[int, str]:
+def follow(ids: dict[int, str], state: State, position: Position) -> dict[int, str]:
     """The name in the engine of the worker in each slot; new ones are matched by their cell."""
     kept = {slot: name for slot, name in ids.items() if state.workers.alive[slot]}
     new = [n for n, unit in position.units.items() if unit.team == 0 and n not in ids.values()]
@@ -93,7 +94,7 @@ def follow(ids: dict[int, str], state: State, position: engine.Position) -> dict
     return kept
 
 
-def compare(ids: dict[int, str], state: State, position: engine.Position) -> str:
+def compare(ids: dict[int, str], state: State, position: Position) -> str:
     """The first quantity that differs, with both values; empty if all are equal."""
     workers, cells = state.workers, functools.partial(at, state)
     slots = {int(slot): ids.get(int(slot)) for slot in np.flatnonzero(workers.alive)}
@@ -139,7 +140,7 @@ def compare(ids: dict[int, str], state: State, position: engine.Position) -> str
         ),
         "resources": (
             {
-                cells(c): (engine.KINDS[state.kind[c] - 1], int(state.amount[c]))
+                cells(c): (KINDS[state.kind[c] - 1], int(state.amount[c]))
                 for c in np.flatnonzero(state.amount).tolist()
             },
             position.resources,

@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 
 from experiments.lux import engine
+from experiments.lux.position import KINDS
 from jaxdqn.envs.lux import maps
 from jaxdqn.runs import cli
 
@@ -26,7 +27,7 @@ def read(lux: engine.Engine, size: int, seeds: range) -> maps.Maps:
         position = lux.start(seed, size)
         kind, amount = np.zeros(size**2, np.uint8), np.zeros(size**2, np.uint16)
         for (x, y), (name, found) in position.resources.items():
-            kind[y * size + x] = engine.KINDS.index(name) + 1
+            kind[y * size + x] = KINDS.index(name) + 1
             amount[y * size + x] = found
         cells = {}
         for city in position.cities.values():

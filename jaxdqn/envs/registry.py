@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from jaxdqn.config import ConfigError
-from jaxdqn.envs import snake, suites
+from jaxdqn.envs import lux, snake, suites
 from jaxdqn.envs.env import Env, check
 from jaxdqn.envs.gymnax import gymnax, gymnax_names, is_gymnax
 from jaxdqn.envs.minatar import GAMES, minatar_paper
 
 OWN = {
     "snake": snake.make,
+    "lux": lux.make,
+    "lux-16": functools.partial(lux.make, 16),
     **{f"minatar-paper/{game}": functools.partial(minatar_paper, game) for game in GAMES},
 }
 """Environments of this package."""

@@ -13,13 +13,13 @@ from jaxdqn import envs, networks, policies, returns
 from jaxdqn.config import Config, ConfigError
 from jaxdqn.envs import Env
 from jaxdqn.networks import MakeTorso
-from jaxdqn.recipes import classic, minatar, snake
+from jaxdqn.recipes import classic, lux, minatar, snake
 from jaxdqn.recipes.algorithms import ALGORITHMS, AgentName
 from jaxdqn.recipes.recipe import ObsScale, Recipe
 from jaxdqn.training import rollout
 from jaxdqn.transition import Transition
 
-TUNED = classic.TUNED | minatar.TUNED | snake.TUNED
+TUNED = classic.TUNED | minatar.TUNED | snake.TUNED | lux.TUNED
 PROBE_ENVS, PROBE_STEPS = 16, 200
 """Size of the random rollout that measures observations, rewards and returns."""
 

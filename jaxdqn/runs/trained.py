@@ -45,8 +45,7 @@ class TrainedPolicy:
 
     def q_values(self, obs: ArrayLike) -> np.ndarray:
         """Action values `[..., A]` float32; raises `ValueError` if `obs` has another shape."""
-        one = self.recipe.obs(1)
-        given, shape = np.asarray(obs, one.dtype), one.shape[1:]
+        given, shape = np.asarray(obs, self._obs.dtype), self._obs.shape[1:]
         leading = given.shape[: given.ndim - len(shape)]
         if given.shape[len(leading) :] != shape:
             rule = f"must be {list(shape)}, or [..., {', '.join(map(str, shape))}] for many"
@@ -72,6 +71,11 @@ class TrainedPolicy:
             rule = f"take {hardware.shown(needed)} of memory; {hardware.shown(free)} are free."
             raise ConfigError("episodes", num_episodes, rule)
         return jax.device_get(program(key, self.params))
+
+    @functools.cached_property
+    def _obs(self) -> jax.ShapeDtypeStruct:
+        # The environment is traced for it, which takes longer than an action.
+        return self.recipe.obs(1)
 
     @functools.cached_property
     def _program(self) -> Callable[[Params, np.ndarray], jax.Array]:

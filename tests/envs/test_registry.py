@@ -3,6 +3,7 @@
 import sys
 
 import jax
+import numpy as np
 import pytest
 
 from jaxdqn import envs
@@ -86,9 +87,19 @@ def test_the_own_snake_has_its_size_and_limit():
     assert envs.check(env) == jax.ShapeDtypeStruct((12, 12, 4), bool)
 
 
+@pytest.mark.parametrize(("name", "size"), [("lux", 12), ("lux-16", 16)])
+def test_lux_has_boards_of_its_size(name, size):
+    env = envs.make(name)
+    state = jax.eval_shape(env.reset, jax.random.key(0))
+    assert state.game.kind.shape == (size**2,)
+    assert envs.check(env) == jax.ShapeDtypeStruct((11, 11, 20), np.uint8)
+
+
 def test_the_list_holds_what_can_be_made():
     names = envs.names()
-    assert {"snake", "CartPole-v1", "Breakout-MinAtar", "FrozenLake-misc"} <= set(names)
+    assert {"snake", "lux", "lux-16", "CartPole-v1", "Breakout-MinAtar", "FrozenLake-misc"} <= set(
+        names
+    )
     assert {"minatar-paper/Breakout", "minatar-paper/SpaceInvaders"} <= set(names)
     assert not {"Pendulum-v1", "MNISTBandit-bsuite"} & set(names)
 

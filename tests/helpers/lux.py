@@ -46,3 +46,31 @@ def with_cities(state, cities):
             beside = set(tiles) & set(board.neighbours(SIZE**2)[tile, 1:].tolist())
             upkeep[name] += 23 - 5 * len(beside)
     return state._replace(city=jnp.array(city), fuel=jnp.array(fuel), upkeep=jnp.array(upkeep))
+
+
+def lines(state, team):
+    """What the engine says about `state`, whose workers `u_TEAM_SLOT` and cities belong to `team`."""
+    size = round(len(state.kind) ** 0.5)
+    kinds = ("", "wood", "coal", "uranium")
+    at = {cell: f"{cell % size} {cell // size}" for cell in range(size**2)}
+    other, opponent = 1 - team, at[int(state.opponent_cell)]
+    said = ["0", f"{size} {size}", f"rp {team} {state.research}", f"rp {other} 0"]
+    for cell in range(size**2):
+        if state.amount[cell] > 0:
+            said.append(f"r {kinds[state.kind[cell]]} {at[cell]} {state.amount[cell]}")
+    workers = state.workers
+    for slot in range(len(workers.alive)):
+        if workers.alive[slot]:
+            cargo = " ".join(str(x) for x in workers.cargo[slot])
+            here = at[int(workers.cell[slot])]
+            said.append(f"u 0 {team} u_{team}_{slot} {here} {workers.cooldown[slot]} {cargo}")
+    said.append(f"u 0 {other} u_{other} {opponent} 0 0 0 0")
+    for city in sorted({int(c) for c in state.city if c >= 0}):
+        said.append(f"c {team} c_{city} {state.fuel[city]} {state.upkeep[city]}")
+    said.append(f"c {other} c_other {state.opponent_fuel} 23")
+    for cell in range(size**2):
+        if state.city[cell] >= 0:
+            cooldown = state.tile_cooldown[cell]
+            said.append(f"ct {team} c_{int(state.city[cell])} {at[cell]} {cooldown}")
+    said.append(f"ct {other} c_other {opponent} 0")
+    return [*said, "D_DONE"]

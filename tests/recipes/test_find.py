@@ -25,6 +25,7 @@ from jaxdqn.runs import experiment
         ("FrozenLake-misc", [(16, 64), (64, 64), (64, 4)]),
         ("Breakout-MinAtar", [(3, 3, 4, 16), (1024, 128), (128, 3)]),
         ("snake", [(3, 3, 4, 16), (1600, 128), (128, 4)]),
+        ("lux", [(3, 3, 20, 16), (1296, 128), (128, 6)]),
         ("minatar-paper/Breakout", [(3, 3, 4, 16), (1024, 128), (128, 6)]),
     ],
 )
@@ -70,6 +71,13 @@ def test_snake_has_hyperparameters_of_its_own():
     assert (recipe.config.gamma, recipe.steps) == (0.95, 2_000_000)
     assert recipe.config.num_minibatches == image.config.num_minibatches
     assert recipe.obs(2) == jax.ShapeDtypeStruct((2, 12, 12, 4), bool)
+
+
+@pytest.mark.parametrize("name", ["lux", "lux-16"])
+def test_lux_has_hyperparameters_of_its_own(name):
+    recipe, image = (recipes.find(env, "pqn") for env in (name, "Breakout-MinAtar"))
+    assert recipe.config.gamma > image.config.gamma
+    assert recipe.obs_scale == 1 / 255
 
 
 def test_a_transform_is_applied_to_the_trainer():

@@ -10,6 +10,7 @@ from jaxdqn.envs.lux.board import State, is_night
 
 RADIUS = 5
 """Cells that a worker sees in each direction."""
+MOST_NIGHTS = 10
 CYCLE = rules.DAY_LENGTH + rules.NIGHT_LENGTH
 
 MAP = (
@@ -18,7 +19,7 @@ MAP = (
     "coal",
     "uranium",
     "city tile",
-    "nights for which its city has fuel, up to 10",
+    f"nights for which its city has fuel, up to {MOST_NIGHTS}",
     "city tile of the opponent",
     "worker",
     "its cargo",
@@ -58,18 +59,18 @@ def _map_planes(state: State, chosen: jax.Array, opponents: jax.Array) -> jax.Ar
     """`[len(MAP), C]` uint8."""
     workers, here = state.workers, jnp.zeros(len(state.kind), jnp.uint8)
     present = jnp.where(workers.alive, workers.cell, len(here))
-    cargo = _byte(jnp.sum(workers.cargo, axis=1) / rules.CAPACITY)
+    cargo = byte(jnp.sum(workers.cargo, axis=1), rules.CAPACITY)
     target, moves = movement.targets(state, chosen)
     planned = jnp.where(moves, target, len(here))
-    nights = state.fuel / jnp.maximum(state.upkeep * rules.NIGHT_LENGTH, 1)
-    stock = _byte(state.amount / rules.MAX_GROWING_WOOD)
+    nights = byte(state.fuel, jnp.maximum(MOST_NIGHTS * rules.NIGHT_LENGTH * state.upkeep, 1))
+    stock = byte(state.amount, rules.MAX_GROWING_WOOD)
     return jnp.stack(
         [
             jnp.full_like(here, 255),
             *(jnp.where(state.kind == k, stock, 0) for k in sorted(rules.FUEL)),
-            _byte(state.city >= 0),
-            jnp.where(state.city >= 0, _byte(nights / 10)[state.city], 0),
-            _byte(opponents),
+            byte(state.city >= 0, 1),
+            jnp.where(state.city >= 0, nights[state.city], 0),
+            byte(opponents, 1),
             here.at[present].set(255, mode="drop"),
             here.at[present].max(cargo, mode="drop"),
             here.at[planned].set(255, mode="drop"),
@@ -79,20 +80,18 @@ def _map_planes(state: State, chosen: jax.Array, opponents: jax.Array) -> jax.Ar
 
 def _numbers(state: State, worker: jax.Array) -> jax.Array:
     """`[len(NUMBERS)]` uint8."""
-    tiles = jnp.maximum(jnp.sum(state.city >= 0), 1)
-    points = state.research.astype(jnp.float32)
     numbers = [
-        *(state.workers.cargo[worker] / rules.CAPACITY),
-        turn.can_build(state)[worker],
-        (state.turn % CYCLE) / CYCLE,
-        is_night(state.turn),
-        state.turn / rules.MAX_TURNS,
-        *(points / rules.RESEARCH_POINTS[k] for k in (rules.COAL, rules.URANIUM)),
-        jnp.sum(state.workers.alive) / tiles,
+        *((state.workers.cargo[worker, kind - 1], rules.CAPACITY) for kind in sorted(rules.FUEL)),
+        (turn.can_build(state)[worker], 1),
+        (state.turn % CYCLE, CYCLE),
+        (is_night(state.turn), 1),
+        (state.turn, rules.MAX_TURNS),
+        *((state.research, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),
+        (jnp.sum(state.workers.alive), jnp.maximum(jnp.sum(state.city >= 0), 1)),
     ]
-    return _byte(jnp.stack([jnp.asarray(x, jnp.float32) for x in numbers]))
+    return jnp.stack([byte(part, whole) for part, whole in numbers])
 
 
-def _byte(x: jax.Array) -> jax.Array:
-    """0 to 1 as 0 to 255, uint8; positive values below 1/255 are 1."""
-    return jnp.clip(jnp.ceil(x * 255.0), 0, 255).astype(jnp.uint8)
+def byte(part: jax.Array, whole: jax.Array | int) -> jax.Array:
+    """`part / whole` of integers, at most 1, as 0 to 255, rounded up: uint8."""
+    return ((jnp.minimum(part, whole) * 255 + whole - 1) // whole).astype(jnp.uint8)

@@ -1,0 +1,23 @@
+"""Hyperparameters of Lux."""
+
+from jaxdqn.recipes.minatar import IMAGE
+from jaxdqn.recipes.tuned import Tuned
+
+LUX = Tuned(
+    {**IMAGE.config, "gamma": 0.997, "epsilon_end": 0.02, "exploration_fraction": 0.1},
+    {
+        "pqn": {
+            "num_envs": 32,
+            "num_steps": 64,
+            "num_epochs": 2,
+            "num_minibatches": 16,
+            "td_lambda": 0.9,
+        }
+    },
+    obs_scale=1 / 255,
+    steps=3_000_000,
+    eval_interval=250_000,
+)
+
+TUNED = {"lux": LUX, "lux-16": LUX}
+"""By the name of the environment."""

@@ -1,0 +1,155 @@
+"""The team in the engine sees and does what the environment has, and the submission does the same without JAX."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.lux import lines
+
+from experiments.lux import agreement, network, scripted, submission
+from experiments.lux.position import parse
+from experiments.lux.team import Team
+from jaxdqn import recipes
+from jaxdqn.envs.lux import board, decision, maps, movement, observation, rules, turn
+from jaxdqn.runs.errors import RunError
+from jaxdqn.runs.trained import TrainedPolicy
+
+observe = jax.jit(observation.observe)
+play = jax.jit(turn.play)
+tile_rule = jax.jit(decision.tile_rule)
+
+
+def game(index, policy, size=12, research=0, num_turns=120, seed=0):
+    """States of a game of a scripted policy, with the actions of its workers."""
+    rng, read = np.random.default_rng(seed), maps.load(size)
+    fields = read.kind[index], read.amount[index], read.home[index], read.opponent[index]
+    state = board.start(*map(jnp.asarray, fields), max_workers=decision.MAX_WORKERS)
+    state = state._replace(research=jnp.int32(research), opponent_fuel=jnp.int32(10_000))
+    for _ in range(num_turns):
+        state = jax.device_get(state)
+        if state.over:
+            break
+        action, _ = policy(rng, state)
+        yield state, action
+        state = play(state, action, tile_rule(state))
+
+
+GAMES = [
+    (0, scripted.keeper, 12, 0),
+    (1, scripted.builder, 12, 190),
+    (2, scripted.erratic, 16, 45),
+    (3, scripted.uniform, 12, 0),
+]
+
+
+@pytest.mark.parametrize(("index", "policy", "size", "research"), GAMES)
+@pytest.mark.parametrize("team", [0, 1])
+def test_a_team_sees_and_commands_as_the_environment_does(index, policy, size, research, team):
+    asked, seats, num_seen = [], {}, 0
+    ours = Team(lambda obs: asked.pop(0)(obs), team, size)
+    for state, action in game(index, policy, size, research):
+        chosen = np.zeros(decision.MAX_WORKERS, np.int32)
+        opponents = np.arange(size**2) == state.opponent_cell
+        for slot in np.flatnonzero(state.workers.alive & (state.workers.cooldown < 1)):
+            expected = np.asarray(observe(state, slot, chosen.copy(), opponents))
+
+            def answer(obs, expected=expected, slot=slot, action=action):
+                np.testing.assert_array_equal(obs, expected)
+                assert obs.dtype == expected.dtype
+                return action[slot]
+
+            asked.append(answer)
+            chosen[slot] = action[slot]
+            num_seen += 1
+        position = parse(lines(state, team))
+        seats = {slot: name(slot, team) for slot in np.flatnonzero(state.workers.alive)}
+        said = ours.commands(position, int(state.turn))
+        assert not asked
+        builds = np.asarray(turn.can_build(state)) & (chosen == rules.BUILD_CITY)
+        _, moves = movement.targets(state, chosen)
+        legal = np.where(moves | builds, chosen, rules.STAY)
+        legal_tiles = np.where(state.tile_cooldown < 1, tile_rule(state), rules.REST)
+        assert sorted(said) == sorted(agreement.commands(seats, state, legal, legal_tiles))
+    assert num_seen > 30
+
+
+def name(slot, team):
+    return f"u_{team}_{slot}"
+
+
+def test_a_new_worker_takes_the_first_free_slot():
+    def position(names):
+        return parse([f"u 0 0 {name} {x} 0 0 0 0 0" for x, name in enumerate(names)])
+
+    def order(names):
+        seen.clear()
+        ours.commands(position(names), 0)
+        return [names[x] for x in seen]
+
+    seen = []
+    ours = Team(lambda obs: seen.append(int(5 - obs[5, :5, 0].argmax()) % 5) or 0, 0, 12)
+    assert order(["a", "b", "c"]) == ["a", "b", "c"]
+    assert order(["b", "c"]) == ["b", "c"]
+    # The slot of `a` is free; `d` decides before `b`.
+    assert order(["b", "c", "d"]) == ["d", "b", "c"]
+
+
+def trained(agent="pqn", env="lux"):
+    recipe = recipes.find(env, agent)
+    obs = np.zeros(recipe.obs(1).shape, recipe.obs(1).dtype)
+    return TrainedPolicy(recipe, 0, recipe.agent().init(jax.random.key(0), obs))
+
+
+def test_the_network_in_numpy_has_the_values_of_the_policy():
+    policy, rng = trained(), np.random.default_rng(0)
+    with np.load(io.BytesIO(submission.weights(policy))) as data:
+        params = dict(data)
+    obs = rng.integers(0, 256, (200, 11, 11, 20), np.uint8)
+    q = np.stack([network.q_values(params, one) for one in obs])
+    np.testing.assert_allclose(q, policy.q_values(obs), atol=1e-4)
+
+
+@pytest.mark.parametrize("agent", ["dueling", "c51", "noisy"])
+def test_a_network_that_numpy_does_not_have_is_refused(agent):
+    with pytest.raises(RunError, match=f"agent {agent} has another network"):
+        submission.weights(trained(agent))
+
+
+KAGGLE = """
+import json, os, sys
+sys.modules["jax"] = None
+path = os.path.join(os.getcwd(), "main.py")
+env = {}
+exec(compile(open(path).read(), path, "exec"), env)
+agent = [value for value in env.values() if callable(value)][-1]
+for line in sys.stdin:
+    print(json.dumps(agent(json.loads(line), None)), flush=True)
+"""
+"""Executes `main.py` as Kaggle does; there is no JAX."""
+
+
+def test_the_archive_plays_without_jax_as_the_policy_does(tmp_path):
+    policy = trained()
+    submission.pack(tmp_path / "submission.tar.gz", policy)
+    with tarfile.open(tmp_path / "submission.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    ours = [Team(lambda obs: int(policy.act(obs)), team, 12) for team in range(2)]
+    asked, expected = [], []
+    for state, _ in game(0, scripted.keeper):
+        for team in range(2):
+            updates, step = lines(state, team), int(state.turn)
+            asked.append(json.dumps({"player": team, "step": step, "updates": updates}))
+            expected.append(ours[team].commands(parse(updates), step))
+    command = [sys.executable, "-c", KAGGLE]
+    done = subprocess.run(
+        command, cwd=tmp_path, input="\n".join(asked), capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == expected
+    assert sum(map(len, expected)) > 100
