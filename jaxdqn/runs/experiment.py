@@ -273,8 +273,9 @@ class Training:
         on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
     ) -> tuple[loop.Result, loop.Policies]:
         """Trains all agents into `run_dir` and saves their policies."""
-        save = functools.partial(saved.save, self.recipe, run_dir)
-        snapshot = functools.partial(saved.save_snapshot, self.recipe, run_dir)
+        network = saved.network(self.recipe)
+        save = functools.partial(saved.save, network, run_dir)
+        snapshot = functools.partial(saved.save_snapshot, network, run_dir)
         recipe, seeds = self.recipe, self.plan.agents.seeds
         shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds):,} seeds"
         title = f"{recipe.env_name}, {recipe.agent_name}, {shown}"

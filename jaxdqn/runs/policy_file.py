@@ -4,12 +4,13 @@ import io
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdqn.agents import Agent
 from jaxdqn.networks import Params
 from jaxdqn.policies import QValues
 from jaxdqn.runs import files, leaves
@@ -25,28 +26,46 @@ SNAPSHOT = "{}-steps.npz"
 """Parameters of the first seed after that many environment steps, to show how learning went."""
 
 
-def save(path: Path, params: Params, q_values: QValues, obs: jax.ShapeDtypeStruct) -> None:
+class Network(NamedTuple):
+    """A network, traced once for any number of its files."""
+
+    params: Params
+    """Shapes and dtypes of the parameters of one seed."""
+    order: list[str]
+    """Paths of the layers, in the order in which they are applied."""
+
+
+def network(agent: Agent, obs: jax.ShapeDtypeStruct) -> Network:
+    """The network of `agent` for observations like `obs`, a batch; nothing is computed."""
+    params = jax.eval_shape(
+        lambda key: agent.init(key, jnp.zeros(obs.shape, obs.dtype)), jax.random.key(0)
+    )
+    return Network(params, layer_order(agent.q_values, params, obs))
+
+
+def save(path: Path, params: Params, order: list[str]) -> None:
     """Writes `params`, whose leaves are `[S, ...]` for S seeds, as plain arrays to the file `path`.
 
-    The name of an array is the number of its layer, in the order in which `q_values` applies the
-    layers to an observation like `obs`, followed by its path in the tree:
+    The name of an array is the number of its layer in `order`, followed by its path in the tree:
     `00.params.torso.Dense_0.kernel`. Layers that are not applied, such as noise, come last.
     """
-    file, order = io.BytesIO(), layer_order(q_values, jax.tree.map(lambda x: x[0], params), obs)
+    file = io.BytesIO()
     np.savez(file, **cast(Any, _plain_arrays(params, order)))
     path.parent.mkdir(exist_ok=True)
     write_bytes(path, file.getvalue())
 
 
-def load(path: Path, template: Params, q_values: QValues, obs: jax.ShapeDtypeStruct) -> Params:
-    """Parameters from the file `path`, with the structure, dtypes and shapes of `template`.
+def load(path: Path, network: Network, num_seeds: int) -> Params:
+    """Parameters of all seeds, leaves `[S, ...]`, from the file `path`.
 
-    The leaves of `template` are arrays or `ShapeDtypeStruct`s. Raises `RunError` if the file is
+    Raises `RunError` if the file is
     missing, damaged or of another network. Executes nothing in the file, and allocates no more
-    memory than `template` takes, nor more than the file has bytes.
+    memory than they take, nor more than the file has bytes.
     """
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), template)
-    expected = _plain_shapes(template, layer_order(q_values, one, obs))
+    template = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype), network.params
+    )
+    expected = _plain_shapes(template, network.order)
     size = sum(x.size * x.dtype.itemsize for x in expected.values())
     try:
         with files.regular(path, size + HEADERS + HEADERS_PER_ARRAY * len(expected)) as file:

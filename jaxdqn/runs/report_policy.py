@@ -77,13 +77,13 @@ def load(
             name = policy_file.SNAPSHOT.format(steps)
             files[f"after {steps:,} steps"] = name, seeds[:1]
     files |= {"best": (policy_file.BEST, seeds), "final": (policy_file.FINAL, seeds)}
-    found = {}
+    found, network = {}, saved.network(recipe)
     for name, (file, held) in files.items():
         if not (run_dir / "policy" / file).exists():
             missing.append(f"There is no policy/{file} yet.")
             continue
         try:
-            found[name] = saved.load_policy(run_dir, recipe, held, seed, file)
+            found[name] = saved.load_policy(run_dir, network, held, seed, file)
         except RunError as error:
             missing.append(str(error))
     return found

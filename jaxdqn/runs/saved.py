@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import msgspec
 
 from jaxdqn import policies, recipes
@@ -21,17 +20,23 @@ from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.runs.schema import PolicyFile
 
 
-def save(recipe: Recipe, run_dir: Path, found: loop.Policies) -> None:
+def network(recipe: Recipe) -> policy_file.Network:
+    """The network of a recipe, for the functions below."""
+    return policy_file.network(recipe.agent(), recipe.obs(1))
+
+
+def save(network: policy_file.Network, run_dir: Path, found: loop.Policies) -> None:
     """Writes the parameters of all seeds to `policy/`."""
-    q_values, obs = recipe.agent().q_values, recipe.obs(1)
     for name, params in ((policy_file.FINAL, found.final), (policy_file.BEST, found.best)):
-        policy_file.save(run_dir / "policy" / name, params, q_values, obs)
+        policy_file.save(run_dir / "policy" / name, params, network.order)
 
 
-def save_snapshot(recipe: Recipe, run_dir: Path, env_steps: int, params: Params) -> None:
+def save_snapshot(
+    network: policy_file.Network, run_dir: Path, env_steps: int, params: Params
+) -> None:
     """Writes parameters `[1, ...]` of the first seed during training to `policy/`."""
     path = run_dir / "policy" / policy_file.SNAPSHOT.format(env_steps)
-    policy_file.save(path, params, recipe.agent().q_values, recipe.obs(1))
+    policy_file.save(path, params, network.order)
 
 
 def export_first(
@@ -86,7 +91,7 @@ def load_recipe(run_dir: Path, env: str | None = None) -> tuple[Recipe, Sequence
 
 
 def load_policy(
-    run_dir: Path, recipe: Recipe, seeds: Sequence[int], seed: int | None, file: str
+    run_dir: Path, network: policy_file.Network, seeds: Sequence[int], seed: int | None, file: str
 ) -> Params:
     """The parameters of one seed, by default the first, from a file of `policy/`."""
     seed = seeds[0] if seed is None else seed
@@ -94,12 +99,5 @@ def load_policy(
         raise ConfigError(
             "policy_seed", seed, f"must be a seed of the run, {seeds[0]} to {seeds[-1]}."
         )
-    agent, obs = recipe.agent(), recipe.obs(1)
-
-    def init(key: jax.Array) -> Params:
-        return agent.init(key, jnp.zeros(obs.shape, obs.dtype))
-
-    one = jax.eval_shape(init, jax.random.key(0))
-    template = jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(seeds), *x.shape), x.dtype), one)
-    params = policy_file.load(run_dir / "policy" / file, template, agent.q_values, obs)
+    params = policy_file.load(run_dir / "policy" / file, network, len(seeds))
     return jax.tree.map(lambda x: x[seeds.index(seed)], params)

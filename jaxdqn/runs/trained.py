@@ -106,7 +106,8 @@ def load(
         raise RunError(f"{file} {rule}.")
     if seed is None:
         seed = best_seed(run_dir, which, seeds)
-    return TrainedPolicy(recipe, seed, saved.load_policy(run_dir, recipe, seeds, seed, file.name))
+    params = saved.load_policy(run_dir, saved.network(recipe), seeds, seed, file.name)
+    return TrainedPolicy(recipe, seed, params)
 
 
 def best_seed(run_dir: Path, which: Which, seeds: Sequence[int]) -> int:

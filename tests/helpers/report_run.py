@@ -24,9 +24,10 @@ def write(path, env="CartPole-v1", agent="dqn", seeds=1, params=None, **config):
     args = experiment.EnvArgs(agent=agent, seeds=seeds, seed=7, steps=30_000, eval_interval=10_000)
     directory.create(path, path, experiment.run_config(recipe, args), resume=False)
     stacked = jax.tree.map(lambda x: jnp.stack([x] * seeds), params)
-    saved.save(recipe, path, loop.Policies(stacked, stacked))
+    network = saved.network(recipe)
+    saved.save(network, path, loop.Policies(stacked, stacked))
     for steps in (10_000, 20_000):
-        saved.save_snapshot(recipe, path, steps, jax.tree.map(lambda x: x[:1], stacked))
+        saved.save_snapshot(network, path, steps, jax.tree.map(lambda x: x[:1], stacked))
     rows = [metrics(10_000 * (k + 1), [100.0 * k + s for s in range(seeds)]) for k in range(3)]
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (path / "result.json").write_text(json.dumps({"seconds": {"run": 12.5}}))

@@ -63,7 +63,7 @@ def check(recipe, folder):
 
     loaded, seeds = saved.load_recipe(alone)
     assert loaded.hyperparameters(loaded.config)["features"] == (16,) and list(seeds) == [0]
-    params = saved.load_policy(alone, loaded, seeds, None, "final.npz")
+    params = saved.load_policy(alone, saved.network(loaded), seeds, None, "final.npz")
     agent = loaded.agent()
     obs = observations(loaded.env)
     with jax.numpy_rank_promotion("allow"):

@@ -109,7 +109,7 @@ def test_only_regular_files_of_bounded_size_are_opened(run, tmp_path, make):
     recipe, seeds = saved.load_recipe(run)
     (tmp_path / "policy").mkdir()
     (tmp_path / "config.json").rename(tmp_path / "policy" / policy_file.BEST)
-    refused(saved.load_policy, tmp_path, recipe, seeds, None, policy_file.BEST)
+    refused(saved.load_policy, tmp_path, saved.network(recipe), seeds, None, policy_file.BEST)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 200_000, f"{grown} kB"
 
@@ -225,5 +225,5 @@ def test_the_memory_of_a_policy_is_that_of_its_file(run, tmp_path):
     huge, _ = saved.load_recipe(tmp_path)
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy" / "best.npz").write_bytes((run / "policy" / "best.npz").read_bytes())
-    rule = refused(saved.load_policy, tmp_path, huge, seeds, None, "best.npz")
+    rule = refused(saved.load_policy, tmp_path, saved.network(huge), seeds, None, "best.npz")
     assert "its arrays take" in rule

@@ -21,17 +21,18 @@ from jaxdqn.runs.errors import DAMAGED, RunError
 OBS = jax.ShapeDtypeStruct((1, 4), jnp.float32)
 
 
-def no_layers(params, obs):
-    """Stands for the `q_values` of parameters that are not those of a network."""
-    return obs
+def no_layers(params):
+    """The network with the structure of `params` that applies none of them."""
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
+    return policy_file.Network(one, policy_file.layer_order(lambda params, obs: obs, one, OBS))
 
 
 def save(path, params):
-    policy_file.save(path, params, no_layers, OBS)
+    policy_file.save(path, params, no_layers(params).order)
 
 
 def load(path, template):
-    return policy_file.load(path, template, no_layers, OBS)
+    return policy_file.load(path, no_layers(template), len(jax.tree.leaves(template)[0]))
 
 
 def stack(params):
@@ -47,11 +48,10 @@ def test_arrays_are_numbered_in_the_order_of_their_layers(tmp_path, env, name):
     small = dataclasses.replace(recipe.config, features=(3, 5), channels=(2, 3))
     agent, obs = recipe.agent(small), recipe.obs(1)
     params = agent.init(jax.random.key(0), jnp.zeros(obs.shape, obs.dtype))
-    policy_file.save(tmp_path / "final.npz", stack(params), agent.q_values, obs)
+    network = policy_file.network(agent, obs)
+    policy_file.save(tmp_path / "final.npz", stack(params), network.order)
     assert [path.name for path in tmp_path.rglob("*.*")] == ["final.npz"]
-    template = jax.tree.map(jnp.zeros_like, stack(params))
-    loaded = policy_file.load(tmp_path / "final.npz", template, agent.q_values, obs)
-    assert equal(loaded, stack(params))
+    assert equal(policy_file.load(tmp_path / "final.npz", network, 2), stack(params))
     called = []
 
     def record(method, args, kwargs, context):
@@ -167,7 +167,8 @@ def test_the_numpy_policy_equals_the_network(tmp_path, monkeypatch, name):
     config = experiment.run_config(recipe, args)
     path = directory.create(tmp_path / "runs" / "first", tmp_path, config, resume=False)
     stacked = jax.tree.map(lambda x: x[None], params)
-    policy_file.save(path / "policy" / "final.npz", stacked, agent.q_values, OBS)
+    order = policy_file.network(agent, OBS).order
+    policy_file.save(path / "policy" / "final.npz", stacked, order)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code, names)

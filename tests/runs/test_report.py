@@ -8,7 +8,7 @@ from helpers import report_run, runner
 
 from jaxdqn import recipes
 from jaxdqn.config import ConfigError
-from jaxdqn.runs import cli, directory, experiment, report, report_policy, report_text
+from jaxdqn.runs import cli, directory, experiment, policy_file, report, report_policy, report_text
 from jaxdqn.runs.errors import RunError
 
 HOSTILE = "</script><script>document.title='hacked'</script><!-- \u2028 ' \" & {{DATA}}"
@@ -60,6 +60,15 @@ def test_the_command_resumes_the_same_run(tmp_path):
     args = cli.parse(experiment.EnvArgs, words[3:])
     recipe, args = experiment.complete(recipes.find(args.env, args.agent), args)
     directory.create(args.run_dir, tmp_path, experiment.run_config(recipe, args), resume=True)
+
+
+def test_the_network_is_traced_once_for_all_policies(tmp_path, monkeypatch):
+    report_run.write(tmp_path / "run")
+    traced, layer_order = [], policy_file.layer_order
+    monkeypatch.setattr(
+        policy_file, "layer_order", lambda *inputs: traced.append(1) or layer_order(*inputs)
+    )
+    assert len(contents(tmp_path / "run")["cartpole"]["policies"]) == 4 and len(traced) == 1
 
 
 @pytest.mark.parametrize("name", ["policy/best.npz", "policy/20000-steps.npz"])

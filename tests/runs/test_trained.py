@@ -38,7 +38,7 @@ def write_run(run_dir, env, agent="dqn"):
         jax.tree.map(lambda *x: jnp.stack(x), *(init(*found, first + k) for k in range(3)))
         for first in (0, 10)
     )
-    saved.save(recipe, run_dir, loop.Policies(final, best))
+    saved.save(saved.network(recipe), run_dir, loop.Policies(final, best))
     rows = [
         {"env_steps": 1_000 * k, "eval_return": returns, "loss": [0.0] * 3}
         for k, returns in enumerate(EVAL_RETURNS, start=1)
