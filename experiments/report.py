@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxdqn.runs import cli, platform, report
+from jaxdqn.runs import cli, platform, report, signals
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Args:
     """The environment of the run, needed if it is MODULE:FUNCTION: code that a run directory must not choose."""
 
 
+@signals.ending_at_once("stopped.")
 def main(args: Args) -> None:
     """Writes the page and prints its path."""
     platform.configure()

@@ -26,7 +26,7 @@ from experiments.sweeps.ranking import ranking
 from jaxdqn import envs, recipes
 from jaxdqn.config import ConfigError, check_at_least, floats
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import cli, directory, experiment, hardware, logs, processes
+from jaxdqn.runs import cli, directory, experiment, hardware, logs, processes, signals
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.training.population import Population
 
@@ -123,14 +123,18 @@ class Training:
         agents = Population(part.seeds, {name: [x[name] for x in own] for name in names})
         self.training = experiment.prepare(self.recipe, args, agents, option="max_parallel")
 
-    def run(self, run_dir: Path, quiet: bool) -> list[dict[str, Any]]:
-        """Trains the part unless its result exists; returns the rows of `results.csv`."""
+    def run(self, run_dir: Path, quiet: bool, resume: str) -> list[dict[str, Any]]:
+        """Trains the part unless its result exists; returns the rows of `results.csv`.
+
+        `resume` is the command that continues the sweep.
+        """
         run_dir.mkdir(parents=True, exist_ok=True)
         finished = (run_dir / "result.json").exists()
         # If one of several processes ended before it wrote its result, all of them continue.
         if not all(processes.gather(np.array([finished]))):
             try:
-                self.training.check_memory(quiet)
+                with signals.ending_at_once(f"stopped. Continue with: {resume}"):
+                    self.training.check_memory(quiet)
                 self.training.run(run_dir, resume=True, quiet=quiet)
             except RunError as error:
                 if error.exit_code != DIVERGED:
@@ -173,12 +177,13 @@ def main(args: Args) -> None:
         raise ConfigError("seeds", args.seeds, rule)
     experiment.check_last_seed(args.seed, args.seeds * (1 if args.paired else len(configurations)))
     parts = parts_of(args, configurations)
-    hardware.start(args.hardware, *(len(part.seeds) for part in parts))
-    recipe, args = experiment.complete(recipes.find(args.env, args.agent), args)
-    check_configurations(recipe, args, configurations)
-    trainings = [Training(recipe, args, part) for part in parts]
-    if not args.resume:  # The other parts are compiled when it is their turn.
-        trainings[0].training.check_memory(args.quiet)
+    with signals.ending_at_once():
+        hardware.start(args.hardware, *(len(part.seeds) for part in parts))
+        recipe, args = experiment.complete(recipes.find(args.env, args.agent), args)
+        check_configurations(recipe, args, configurations)
+        trainings = [Training(recipe, args, part) for part in parts]
+        if not args.resume:  # The other parts are compiled when it is their turn.
+            trainings[0].training.check_memory(args.quiet)
     run_dir, saved_config = (
         processes.own_directory(args.run_dir),
         experiment.run_config(recipe, args),
@@ -199,7 +204,8 @@ def main(args: Args) -> None:
             for line in training.training.lines:
                 say(line)
             try:
-                found += training.run(run_dir / "parts" / str(number), quiet)
+                resume = cli.resume_command(processes.shared_directory(run_dir))
+                found += training.run(run_dir / "parts" / str(number), quiet, resume)
             except RunError as error:
                 if error.run_dir is not None:  # The command resumes the sweep, not the part.
                     error.run_dir = processes.shared_directory(run_dir)

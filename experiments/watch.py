@@ -24,7 +24,7 @@ import jaxdqn
 from jaxdqn import policies
 from jaxdqn.config import check_at_least
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import cli, platform, render
+from jaxdqn.runs import cli, platform, render, signals
 from jaxdqn.runs.trained import TrainedPolicy, Which
 
 IN_GYMNASIUM = "CartPole-v1", "Acrobot-v1", "MountainCar-v0"
@@ -128,6 +128,7 @@ def play(env: Any, policy: TrainedPolicy, num_envs: int, seed: int) -> np.ndarra
     return returns
 
 
+@signals.ending_at_once("stopped.")
 def main(args: Args) -> None:
     """Loads the policy, plays it, prints the returns and draws the animation."""
     check_at_least("episodes", args.episodes, 1)

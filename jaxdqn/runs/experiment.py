@@ -23,6 +23,7 @@ from jaxdqn.runs import (
     processes,
     report,
     saved,
+    signals,
     tracker,
 )
 from jaxdqn.runs.errors import DIVERGED, RunError
@@ -100,15 +101,16 @@ def main(
     backend. Each function of `on_evaluation` is called with each row of `metrics.jsonl`.
     """
     check_options(args)
-    hardware.start(args.hardware, args.seeds)
-    recipe, args = complete(make_recipe(), args)
-    agents = population(recipe.config, recipe, range(args.seed, args.seed + args.seeds))
-    training = prepare(recipe, args, agents)
-    quiet = args.quiet or processes.index() > 0
-    run_dir, used_config = processes.own_directory(args.run_dir), run_config(recipe, args)
-    processes.require_same(used_config)
-    directory.check(run_dir, used_config, args.resume)
-    training.check_memory(quiet)
+    with signals.ending_at_once():
+        hardware.start(args.hardware, args.seeds)
+        recipe, args = complete(make_recipe(), args)
+        agents = population(recipe.config, recipe, range(args.seed, args.seed + args.seeds))
+        training = prepare(recipe, args, agents)
+        quiet = args.quiet or processes.index() > 0
+        run_dir, used_config = processes.own_directory(args.run_dir), run_config(recipe, args)
+        processes.require_same(used_config)
+        directory.check(run_dir, used_config, args.resume)
+        training.check_memory(quiet)
     parent = Path("runs") / recipe.env_name.replace("/", "-").replace(":", "-")
     run_dir = directory.create(run_dir, parent, used_config, args.resume)
     say = (lambda line: None) if quiet else cli.say

@@ -4,12 +4,9 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import jax
 import pytest
-from helpers import runner
 from helpers.loop_run import (
     PLAN,
     evaluate,
@@ -67,25 +64,6 @@ def test_a_run_resumes_on_another_number_of_devices(tmp_path, monkeypatch, befor
             train_on(tmp_path / "moved", before)
     train_on(tmp_path / "moved", after, resume=True)
     assert rows(tmp_path / "moved") == rows(tmp_path / "same")
-
-
-def test_sigint_after_a_signal_ends_the_process():
-    script = (
-        "import os, signal, time\n"
-        "from jaxdqn.runs.signals import stop_request\n"
-        "with stop_request() as stop:\n"
-        "    os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    assert stop.signal_number == signal.SIGTERM\n"
-        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=runner.ROOT, capture_output=True)
-    assert (done.returncode, done.stderr) == (130, b"\nerror: stopped without saving.\n")
-
-
-def test_signal_handlers_are_restored_after_the_run(tmp_path):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    train(tmp_path)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 @pytest.mark.parametrize("damage", ["ahead", "truncated", "empty"])
