@@ -2,12 +2,16 @@
 
 import ast
 import base64
+import html
 import io
 import json
 import os
 import re
+import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import nbformat
@@ -27,6 +31,7 @@ SMALL = {
     "COMPARED": 2,
     "EVAL_INTERVAL": 96,
     "EVAL_EPISODES": 4,
+    "BREAKOUT_STEPS_CPU": 20 * 4_096,
 }
 EVALUATIONS = 100
 """9,600 environment steps after learning starts, in chunks of 96: enough time for a kill halfway."""
@@ -55,7 +60,7 @@ def source(path, name):
 
 def page(path):
     """The notebook on Colab, from the repository that the notebook installs."""
-    (repository,) = re.findall(r'REPOSITORY = "https://github\.com/(.*)"', source(path, "install"))
+    (repository,) = re.findall(r'SOURCE = "https://github\.com/(.*?)"', source(path, "parameters"))
     return (
         f"https://colab.research.google.com/github/{repository}/blob/main/experiments/{path.name}"
     )
@@ -158,6 +163,55 @@ def test_one_agent_is_trained_with_a_bar_a_curve_and_an_animation(executed):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["one-report", "breakout"])
+def test_the_report_is_shown_inline(executed, name):
+    """In a frame that contains the page, so that Colab needs no other file."""
+    (found,) = [o.data["text/html"] for o in outputs(executed, name) if "data" in o]
+    (page,) = re.findall(r'<iframe srcdoc="([^"]*)"', found)
+    (run_dir,) = (executed.folder / "runs").glob(f"{name.split('-')[0]}_*")
+    assert html.unescape(page) == (run_dir / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_report_works_in_the_frame(executed, tmp_path):
+    browser_path = shutil.which("chromium")
+    if browser_path is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    (output,) = [o.data["text/html"] for o in outputs(executed, "one-report") if "data" in o]
+    (tmp_path / "output.html").write_text(f"<!doctype html><meta charset=utf-8>{output}")
+    messages = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.goto((tmp_path / "output.html").as_uri())
+        frame = page.frames[1]
+        while not frame.evaluate("report.cart.steps > 3 || report.cart.fallen > 0"):
+            page.wait_for_timeout(20)
+        page.frame_locator("iframe").get_by_role("button", name="Pause").click()
+        page.keyboard.down("ArrowRight")
+        assert frame.evaluate("report.cart.step(), report.cart.hand") == 1
+        browser.close()
+    assert messages == []
+
+
+@pytest.mark.slow
+def test_the_policy_is_loaded(executed):
+    lines = printed(executed, "load").splitlines()
+    assert re.fullmatch(r"action: [01] action values: \[.*\]", lines[0])
+    assert 1 <= float(lines[1].removeprefix("mean return of 20 episodes: ")) <= 500
+
+
+@pytest.mark.slow
+def test_breakout_is_trained_with_the_budget_of_a_cpu(executed):
+    found = rows(executed, "breakout")
+    assert [row["env_steps"] for row in found] == [4_096 * k for k in range(1, 21)]
+
+
+@pytest.mark.slow
 def test_many_agents_are_trained_at_once_and_their_spread_is_shown(executed):
     final = [row["eval_return"] for row in rows(executed, "many")][-1]
     assert len(final) == SMALL["AGENTS"] and len(set(final)) > 1
@@ -219,11 +273,86 @@ def test_the_only_absolute_paths_are_those_of_colab(path):
     assert set(found) == {"/content/drive", "/content/drive/MyDrive/jaxdqn"}
 
 
+@pytest.fixture
+def install(monkeypatch, capsys):
+    """`(path, source, ...) -> (words of pip, line)`: the cell that installs, with a pip that has the given result."""
+
+    def execute(path, origin, code=0, errors=""):
+        words, installed = [], []
+
+        def run(command, **options):
+            words.extend(command)
+            installed.append(code == 0)
+            return SimpleNamespace(returncode=code, stderr=errors)
+
+        def version(name):
+            if not any(installed):
+                raise metadata.PackageNotFoundError(name)
+            return "1.2.3"
+
+        with monkeypatch.context() as patch:
+            patch.setattr("subprocess.run", run)
+            patch.setattr(metadata, "version", version)
+            try:
+                exec(source(path, "install"), {"SOURCE": origin})
+            except SystemExit as stop:
+                return words, str(stop)
+            return words, capsys.readouterr().out
+
+    return execute
+
+
+PIP = [sys.executable, "-m", "pip", "install", "--quiet"]
+"""Neither `-U` nor `jax[cuda]`, which would replace the jax of Colab."""
+
+
 @each_language
-def test_the_jax_of_colab_is_not_replaced(path):
-    commands = re.findall(r"(?:!|%)\w+ .*", source(path, "install"))
-    assert [command.split()[0] for command in commands] == ["!git", "%pip"]
-    assert not any(" -U" in c or "--upgrade" in c or "jax[" in c for c in commands)
+def test_a_repository_a_checkout_or_a_wheel_is_installed(path, install, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    address = "https://github.com/someone/fork"
+    wheel = "jaxdqn-0.1.0-py3-none-any.whl"
+    packages = {address: f"git+{address}", ".": str(tmp_path), wheel: str(tmp_path / wheel)}
+    for origin, package in packages.items():
+        words, line = install(path, origin)
+        assert words == [*PIP, package]
+        assert line == f"jaxdqn 1.2.3 was installed from {origin}.\n"
+
+
+@each_language
+@pytest.mark.parametrize(
+    ("errors", "reason"),
+    [
+        ("  error: x\n  fatal: no host\nERROR: Failed", "fatal: no host"),
+        ("WARNING: x\nERROR: not installable\n", "ERROR: not installable"),
+        ("", "pip failed"),
+    ],
+)
+def test_a_source_that_cannot_be_installed_is_one_message(path, install, errors, reason):
+    _, message = install(path, "there/is/nothing", code=1, errors=errors)
+    assert message.startswith(f"jaxdqn cannot be installed from there/is/nothing ({reason}). Set ")
+    assert "\n" not in message and all(x in message for x in ("repository", "checkout", "wheel"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("origin", "reason"),
+    [
+        ("https://127.0.0.1:9/jaxdqn", "fatal: unable to access"),
+        ("nothing/here", "ERROR: Invalid requirement"),
+        ("jaxdqn-0.1.0-py3-none-any.whl", "jaxdqn-0.1.0-py3-none-any.whl"),
+        (".", "ERROR: Directory"),
+    ],
+)
+def test_the_reason_is_that_of_pip(tmp_path, monkeypatch, origin, reason):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(metadata, "version", missing)
+    with pytest.raises(SystemExit) as stop:
+        exec(source(ENGLISH, "install"), {"SOURCE": origin})
+    _, _, found = str(stop.value).partition("(")
+    assert reason in found.partition("). Set ")[0] and "pip failed" not in found
 
 
 @each_language
