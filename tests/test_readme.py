@@ -66,7 +66,7 @@ def test_the_own_environment_of_the_package_page_is_learned_from_its_file(tmp_pa
 def test_arguments_of_an_environment_are_those_of_an_own_function():
     module = {}
     exec(PACKAGE[2], module)
-    assert envs.check(module["make"]()).shape == (6, 6, 4)
+    assert envs.check(module["make"]()).shape == (11, 11, 4)
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_ones(name, nearest):
 def test_the_own_snake_has_its_size_and_limit():
     env = envs.make("snake")
     assert (env.num_actions, env.time_limit) == (4, 4_000)
-    assert envs.check(env) == jax.ShapeDtypeStruct((12, 12, 4), bool)
+    assert envs.check(env) == jax.ShapeDtypeStruct((23, 23, 4), bool)
 
 
 @pytest.mark.parametrize(("name", "size"), [("lux", 12), ("lux-16", 16)])

@@ -24,7 +24,7 @@ from jaxdqn.runs import experiment
         ("Catch-bsuite", [(50, 64), (64, 64), (64, 3)]),
         ("FrozenLake-misc", [(16, 64), (64, 64), (64, 4)]),
         ("Breakout-MinAtar", [(3, 3, 4, 16), (1024, 128), (128, 3)]),
-        ("snake", [(3, 3, 4, 16), (1600, 128), (128, 4)]),
+        ("snake", [(3, 3, 4, 16), (7056, 128), (128, 4)]),
         ("lux", [(3, 3, 20, 16), (1296, 128), (128, 6)]),
         ("minatar-paper/Breakout", [(3, 3, 4, 16), (1024, 128), (128, 6)]),
     ],
@@ -68,9 +68,9 @@ def test_a_support_that_does_not_hold_the_returns_is_refused(given, message):
 
 def test_snake_has_hyperparameters_of_its_own():
     recipe, image = (recipes.find(name, "pqn") for name in ("snake", "Breakout-MinAtar"))
-    assert (recipe.config.gamma, recipe.steps) == (0.95, 2_000_000)
+    assert (recipe.config.gamma, recipe.steps) == (0.97, 500_000)
     assert recipe.config.num_minibatches == image.config.num_minibatches
-    assert recipe.obs(2) == jax.ShapeDtypeStruct((2, 12, 12, 4), bool)
+    assert recipe.obs(2) == jax.ShapeDtypeStruct((2, 23, 23, 4), bool)
 
 
 @pytest.mark.parametrize("name", ["lux", "lux-16"])
