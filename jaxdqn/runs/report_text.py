@@ -10,6 +10,7 @@ from jaxdqn.runs import files
 from jaxdqn.runs.errors import RunError
 
 OPTION = re.compile(r"[a-z][a-z0-9_]*")
+REVISION = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28}\b")
 NOT_OPTIONS = "obs_scale", "num_processes", "threads"
 """Entries of `config.json` that are not options of the command line."""
 MOST_RESULT = 1_000_000_000
@@ -30,7 +31,7 @@ def facts(
     found = {
         "Run": options,
         "Hyperparameters": numbers if isinstance(numbers, Mapping) else {"config": numbers},
-        "Versions": dict(config["versions"]) | {"git": config.get("git")},
+        "Versions": dict(config["versions"]) | {"git": short_revision(config.get("git"))},
     }
     path = run_dir / "result.json"
     if path.exists():
@@ -48,6 +49,11 @@ def facts(
         heading: {str(name).replace("_", " "): shown(x) for name, x in values.items()}
         for heading, values in found.items()
     }
+
+
+def short_revision(revision: Any) -> Any:
+    """A revision of git with 12 of its 40 digits."""
+    return REVISION.sub(r"\1", revision) if isinstance(revision, str) else revision
 
 
 def shown(value: Any) -> str:

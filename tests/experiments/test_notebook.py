@@ -115,6 +115,11 @@ def printed(executed, name, stream="stdout"):
     return "".join(o.text for o in found if o.output_type == "stream" and o.name == stream)
 
 
+def shown_html(executed, name):
+    data = [o.data for o in outputs(executed, name) if o.output_type == "display_data"]
+    return "".join(d.get("text/html", "") for d in data)
+
+
 def images(executed, name):
     """The images in the output of a cell."""
     data = [o.data for o in outputs(executed, name) if o.output_type == "display_data"]
@@ -166,8 +171,7 @@ def test_one_agent_is_trained_with_a_bar_a_curve_and_an_animation(executed):
 @pytest.mark.parametrize("name", ["one-report", "breakout"])
 def test_the_report_is_shown_inline(executed, name):
     """In a frame that contains the page, so that Colab needs no other file."""
-    (found,) = [o.data["text/html"] for o in outputs(executed, name) if "data" in o]
-    (page,) = re.findall(r'<iframe srcdoc="([^"]*)"', found)
+    (page,) = re.findall(r'<iframe srcdoc="([^"]*)"', shown_html(executed, name))
     (run_dir,) = (executed.folder / "runs").glob(f"{name.split('-')[0]}_*")
     assert html.unescape(page) == (run_dir / "report.html").read_text()
 
@@ -179,7 +183,7 @@ def test_the_report_works_in_the_frame(executed, tmp_path):
         pytest.skip("no chromium: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
-    (output,) = [o.data["text/html"] for o in outputs(executed, "one-report") if "data" in o]
+    output = shown_html(executed, "one-report")
     (tmp_path / "output.html").write_text(f"<!doctype html><meta charset=utf-8>{output}")
     messages = []
     with sync_playwright() as playwright:

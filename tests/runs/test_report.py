@@ -135,6 +135,12 @@ def test_hostile_text_is_only_data(tmp_path):
     assert HOSTILE not in report_text.resume(saved["config"], path)
 
 
+def test_a_revision_is_shown_with_12_digits():
+    revision = "0961ce2217be9c1bc945adf527b8a93745774080"
+    assert report_text.short_revision(f"{revision}-dirty") == "0961ce2217be-dirty"
+    assert report_text.short_revision(None) is None
+
+
 def test_numbers_are_finite(tmp_path):
     report_run.write(tmp_path / "run")
     rows = [

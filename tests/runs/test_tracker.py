@@ -1,5 +1,6 @@
 """`--track`: the real packages offline, resumption without doubled rows, and failures that are one warning."""
 
+import json
 import sqlite3
 
 import numpy as np
@@ -45,7 +46,10 @@ def test_a_resumed_run_continues_and_sends_no_row_twice(tmp_path, monkeypatch, c
         assert [step for _, step in sent] == [100, 200, 300, 400, 401]
         assert len({run for run, _ in sent}) == 1
     else:
-        assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+        # In another process a second file of the same run, which `wandb sync` sends after the first.
+        files = list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+        identity = json.loads((tmp_path / "track.json").read_text())["run"]
+        assert {file.name for file in files} == {f"run-{identity}.wandb"}
 
 
 def test_a_tracker_that_is_missing_or_fails_is_one_warning(tmp_path, capsys):

@@ -83,7 +83,10 @@ function showFacts(section, facts) {
 
 function showCommands(section, commands) {
   for (const [heading, text] of Object.entries(commands)) {
-    section.append(element("h3", "", heading), element("pre", "", text));
+    const block = element("pre");
+    // A browser would break a line after the hyphens of an option.
+    block.append(...text.split(/(\s+)/).map((part) => (part.trim() ? element("span", "", part) : part)));
+    section.append(element("h3", "", heading), block);
   }
 }
 
