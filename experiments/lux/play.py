@@ -132,7 +132,7 @@ def _module(path: Path) -> Any:
 def row(name: str, tiles: np.ndarray, units: np.ndarray) -> str:
     """A row of the table; `tiles` and `units` `[G, 2]` are those of the first and the second player."""
     ahead = 10_000 * (tiles[:, 0] - tiles[:, 1]) + units[:, 0] - units[:, 1]
-    won = estimates.solve_rate(ahead > 0, 1)
+    won = estimates.solve_rate((ahead > 0).tolist(), 1)
     draws = f"{100 * np.mean(ahead == 0):.0f} %"
     cells = [estimates.bootstrap(lambda rows, x=x: x[rows].mean(axis=-1), len(x)) for x in tiles.T]
     rate = f"{100 * won.value:.0f} % ({100 * won.low:.0f}–{100 * won.high:.0f})"

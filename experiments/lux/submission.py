@@ -7,7 +7,7 @@ import dataclasses
 import io
 import tarfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -63,8 +63,8 @@ def weights(policy: TrainedPolicy) -> bytes:
     obs = np.random.default_rng(0).integers(0, 256, policy.recipe.obs(1).shape[1:], np.uint8)
     try:
         params = traverse_util.flatten_dict(policy.params["params"], sep="/")
-        arrays = {name: np.asarray(x) for name, x in params.items()}
-        arrays[network.SCALE] = np.float32(policy.recipe.obs_scale)
+        arrays: dict[str, Any] = {name: np.asarray(x) for name, x in params.items()}
+        arrays[network.SCALE] = np.asarray(policy.recipe.obs_scale, np.float32)
         same = np.allclose(network.q_values(arrays, obs), policy.q_values(obs), 1e-3, 1e-3)
     except (KeyError, TypeError, ValueError):
         same, arrays = False, {}
