@@ -1,0 +1,54 @@
+"""Games in the official engine: against nobody and the example agent, with a replay; other policies are refused."""
+
+import contextlib
+import json
+
+import pytest
+
+import jaxdqn
+from experiments.lux import engine, play, replay
+from jaxdqn import recipes
+from jaxdqn.config import ConfigError
+from jaxdqn.envs.lux import maps
+from jaxdqn.runs.errors import RunError
+from jaxdqn.runs.trained import TrainedPolicy
+
+
+@pytest.fixture(scope="module")
+def lux():
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(engine.run())
+            running.start(0, 12)
+        except RunError as error:
+            pytest.skip(str(error))
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("env", "size", "line"),
+    [
+        ("Breakout-MinAtar", None, r"run_dir \(runs\) must be the run of a training with --env lux"),
+        ("lux", 16, r"size \(16\) must be 12, the size of the maps on which the policy was"),
+        ("lux-16", 12, r"size \(12\) must be 16, the size of"),
+    ],
+)
+def test_a_policy_of_another_environment_or_size_is_refused(monkeypatch, env, size, line):
+    policy = TrainedPolicy(recipes.find(env, "pqn"), 0, {})
+    monkeypatch.setattr(jaxdqn, "load", lambda *given: policy)
+    with pytest.raises(ConfigError, match=line):
+        play.load("runs", size=size)
+
+
+@pytest.mark.slow
+def test_the_example_agent_beats_nobody_and_the_replay_holds_the_game(lux, tmp_path):
+    seed = int(maps.load(12, "test").seed[0])
+    game = play.play(lux, seed, 12, (play.nobody, play.example(1)))
+    # Without commands the only city of a team burns in the first night.
+    assert game.tiles[0] == 0 and game.tiles[1] + game.units[1] > 0
+    assert 40 <= len(game.commands) <= 360
+    assert not any(ours for ours, _ in game.commands) and any(theirs for _, theirs in game.commands)
+
+    replay.write(tmp_path / "a.json", replay.environment(seed, 12, ("a", "b"), game.commands))
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert len(found["steps"]) == len(game.commands) + 1
