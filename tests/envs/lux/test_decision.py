@@ -47,13 +47,27 @@ def test_workers_in_cooldown_are_passed_over():
     assert state.game.turn == 1 and state.worker == 1
 
 
-def test_the_reward_is_the_change_in_city_tiles():
+def test_the_potential_counts_tiles_with_fuel_for_a_night_and_cargo():
+    # A city of two tiles pays 2 * 18 a turn: 180 of 360 for a night. A city alone pays 23: 0 of 230.
+    crew = [(14, FULL), (15, (0, 50, 0)), (16, EMPTY)]
+    game = lux.state(workers=crew, cities=[([20, 21], 180), ([0], 0)])
+    np.testing.assert_allclose(decision.potential(game), 2 * 0.75 + 0.5 + 0.1 + 0.05, rtol=1e-6)
+    rich = lux.state(workers=crew[2:], cities=[([20, 21], 10_000)])
+    assert decision.potential(rich) == 2
+    assert decision.potential(game._replace(over=jnp.bool(True))) == 3
+
+
+def test_the_reward_is_the_change_of_the_potential():
     state = first(workers=[(14, FULL)], cities=[([0], 1)], turn=29)
+    before = decision.potential(state.game)
     state, reward, over = step(state, BUILD_CITY)
-    assert reward == 1 and not over and state.game.turn == 30
+    # The cargo, a tenth, has become a tile without fuel, a half.
+    np.testing.assert_allclose(reward, 0.4, atol=1e-6)
+    assert not over and state.game.turn == 30
     # Neither city has fuel for the night, and the worker, which can act at once in its city, is lost too.
-    _, reward, over = step(state, STAY)
-    assert reward == -2 and over
+    _, last, over = step(state, STAY)
+    np.testing.assert_allclose(reward + last, -before, atol=1e-6)
+    assert over
 
 
 def test_rewards_add_up_to_the_city_tiles_at_the_end(env):
@@ -71,7 +85,7 @@ def test_rewards_add_up_to_the_city_tiles_at_the_end(env):
     keys = jax.random.split(jax.random.key(1), 2_000)
     (state, total, over), _ = jax.jit(lambda carry: jax.lax.scan(act, carry, keys))(carry)
     assert over.all()
-    np.testing.assert_array_equal(total + 1, jax.vmap(decision.num_tiles)(state.game))
+    np.testing.assert_allclose(total + 0.5, jax.vmap(decision.num_tiles)(state.game), atol=1e-3)
 
 
 def test_city_tiles_build_workers_then_research_until_all_is_known():
