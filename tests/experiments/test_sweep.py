@@ -178,7 +178,7 @@ def test_a_part_is_trained_until_every_process_has_its_result(
     )
     training.recipe = recipes.find("CartPole-v1")
     training.part = sweep.Part({}, [3], [{"gamma": 0.9}])
-    (line,) = training.run(tmp_path, quiet=True)
+    (line,) = training.run(tmp_path, quiet=True, resume="")
     assert len(trained) == (not others_finished) and line["final_return"] == 9.0
 
 
