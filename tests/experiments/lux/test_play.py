@@ -28,7 +28,11 @@ def lux():
 @pytest.mark.parametrize(
     ("env", "size", "line"),
     [
-        ("Breakout-MinAtar", None, r"run_dir \(runs\) must be the run of a training with --env lux"),
+        (
+            "Breakout-MinAtar",
+            None,
+            r"run_dir \(runs\) must be the run of a training with --env lux",
+        ),
         ("lux", 16, r"size \(16\) must be 12, the size of the maps on which the policy was"),
         ("lux-16", 12, r"size \(12\) must be 16, the size of"),
     ],
