@@ -18,7 +18,6 @@ from jaxdqn.envs.lux import board, maps, rules, turn
 from jaxdqn.runs import cli
 from jaxdqn.runs.errors import RunError
 
-MAX_WORKERS = 16
 RESEARCH = (0, 0, 0, 45, 190)
 """Research points at the start: a game may not reach those for uranium."""
 
@@ -38,7 +37,7 @@ def game(lux: engine.Engine, size: int, index: int, policy: Policy, research: in
     rng = np.random.default_rng((size, index))
     read = maps.load(size, "test")
     fields = read.kind[index], read.amount[index], read.home[index], read.opponent[index]
-    state = board.start(*map(jax.numpy.asarray, fields), max_workers=MAX_WORKERS)
+    state = board.start(*map(jax.numpy.asarray, fields), max_workers=rules.MAX_WORKERS)
     state = state._replace(research=jax.numpy.int32(research))
     state = jax.device_get(state)
     position = lux.start(int(read.seed[index]), size, research=research)
@@ -59,7 +58,7 @@ def game(lux: engine.Engine, size: int, index: int, policy: Policy, research: in
 def within_slots(state: State, tile_action: np.ndarray) -> np.ndarray:
     """Without the workers for which the environment, unlike the engine, has no slot."""
     builds = (tile_action == rules.BUILD_WORKER) & (state.city >= 0) & (state.tile_cooldown < 1)
-    over = np.cumsum(builds) > MAX_WORKERS - state.workers.alive.sum()
+    over = np.cumsum(builds) > rules.MAX_WORKERS - state.workers.alive.sum()
     return np.where(builds & over, rules.REST, tile_action)
 
 

@@ -11,10 +11,6 @@ import numpy as np
 from experiments.lux.position import KINDS, Position, Unit
 from jaxdqn.envs.lux import rules
 
-MAX_WORKERS = 16
-RADIUS = 5
-MOST_NIGHTS = 10
-CYCLE = rules.DAY_LENGTH + rules.NIGHT_LENGTH
 DIRECTIONS = {
     rules.NORTH: ("n", (0, -1)),
     rules.EAST: ("e", (1, 0)),
@@ -32,7 +28,7 @@ class Team:
 
     def __init__(self, act: Callable[[np.ndarray], int], team: int, size: int) -> None:
         self._act, self._team, self._size = act, team, size
-        self._slots = [""] * MAX_WORKERS
+        self._slots = [""] * rules.MAX_WORKERS
 
     def commands(self, position: Position, turn: int) -> list[str]:
         """The commands of a turn; positions must come in order."""
@@ -81,7 +77,7 @@ def map_planes(position: Position, team: int, size: int) -> np.ndarray:
     for (x, y), (kind, amount) in position.resources.items():
         planes[1 + KINDS.index(kind), y, x] = byte(amount, rules.MAX_GROWING_WOOD)
     for city in position.cities.values():
-        whole = max(int(MOST_NIGHTS * rules.NIGHT_LENGTH * city.upkeep), 1)
+        whole = max(int(rules.MOST_NIGHTS * rules.NIGHT_LENGTH * city.upkeep), 1)
         for x, y in city.tiles:
             if city.team == team:
                 tile[y, x], nights[y, x] = 255, byte(int(city.fuel), whole)
@@ -106,8 +102,8 @@ def numbers(position: Position, team: int) -> Callable[[Unit, int], list[int]]:
         parts = [
             *((held, rules.CAPACITY) for held in unit.cargo),
             (can_build(position, unit), 1),
-            (turn % CYCLE, CYCLE),
-            (turn % CYCLE >= rules.DAY_LENGTH, 1),
+            (turn % rules.CYCLE, rules.CYCLE),
+            (turn % rules.CYCLE >= rules.DAY_LENGTH, 1),
             (turn, rules.MAX_TURNS),
             *((points, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),
             (num_workers, num_tiles),
@@ -119,8 +115,8 @@ def numbers(position: Position, team: int) -> Callable[[Unit, int], list[int]]:
 
 def look(planes: np.ndarray, own: list[int], unit: Unit) -> np.ndarray:
     """The observation of `unit`, uint8 `[11, 11, 20]`, as `observation.observe`."""
-    padded = np.pad(planes, [(0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)])
-    side = 2 * RADIUS + 1
+    padded = np.pad(planes, [(0, 0), (rules.RADIUS, rules.RADIUS), (rules.RADIUS, rules.RADIUS)])
+    side = 2 * rules.RADIUS + 1
     seen = padded[:, unit.y : unit.y + side, unit.x : unit.x + side]
     constant = np.broadcast_to(np.array(own, np.uint8)[:, None, None], (len(own), side, side))
     return np.moveaxis(np.concatenate([seen, constant]), 0, -1)
@@ -138,7 +134,7 @@ def tile_commands(position: Position, team: int) -> list[str]:
     own = [city.tiles for city in position.cities.values() if city.team == team]
     tiles = {cell: cooldown for city in own for cell, cooldown in city.items()}
     num_workers = sum(unit.team == team for unit in position.units.values())
-    places = min(len(tiles), MAX_WORKERS) - num_workers
+    places = min(len(tiles), rules.MAX_WORKERS) - num_workers
     said = []
     for x, y in sorted((cell for cell in tiles if tiles[cell] < 1), key=lambda cell: cell[::-1]):
         if places > 0:

@@ -61,10 +61,12 @@ def make(size: int = 12) -> Env:
         return State(body, head, fruit), eaten.astype(jnp.float32), collision | full
 
     def observe(state: State) -> jax.Array:
-        around = jnp.pad(state.body, size - 1, constant_values=-1)
-        body = jax.lax.dynamic_slice(around, state.head, (2 * size - 1, 2 * size - 1))
-        fruit = jnp.pad(at(state.fruit), size - 1)
-        fruit = jax.lax.dynamic_slice(fruit, state.head, body.shape)
-        return jnp.stack((body > 0, body == 1, fruit, body < 0), axis=-1)
+        def around_head(cells: jax.Array) -> jax.Array:
+            padded = jnp.pad(cells, size - 1)
+            return jax.lax.dynamic_slice(padded, state.head, (2 * size - 1, 2 * size - 1))
+
+        grid = state.body > 0, state.body == 1, at(state.fruit)
+        wall = ~around_head(jnp.ones_like(grid[0]))
+        return jnp.stack((*map(around_head, grid), wall), axis=-1)
 
     return Env(reset, step, observe, num_actions=4, time_limit=4_000, render=drawing.snake)

@@ -58,9 +58,8 @@ def save(path: Path, params: Params, order: list[str]) -> None:
 def load(path: Path, network: Network, num_seeds: int) -> Params:
     """Parameters of all seeds, leaves `[S, ...]`, from the file `path`.
 
-    Raises `RunError` if the file is
-    missing, damaged or of another network. Executes nothing in the file, and allocates no more
-    memory than they take, nor more than the file has bytes.
+    Executes nothing in the file, and allocates no more memory than they take, nor more than the file
+    has bytes. Raises `RunError` if the file is missing, damaged or of another network.
     """
     template = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype), network.params

@@ -10,7 +10,6 @@ from jaxdqn.envs.env import Env
 from jaxdqn.envs.lux import board, maps, observation, render, rules, turn
 from jaxdqn.envs.lux.board import State
 
-MAX_WORKERS = 16
 NUM_ACTIONS = 6
 """Stay, north, east, south, west, build a city tile; an illegal action is to stay."""
 OPPONENT_FUEL = rules.MAX_TURNS * rules.CITY_UPKEEP
@@ -45,7 +44,7 @@ def make(size: int = 12, split: str = "train") -> Env:
         j = jax.random.randint(symmetry_key, (), 0, len(symmetries))
         kind, amount, home, opponent = (jnp.asarray(x)[i] for x in read[1:])
         turned = kind[symmetries[j]], amount[symmetries[j]]
-        game = board.start(*turned, inverses[j][home], inverses[j][opponent], MAX_WORKERS)
+        game = board.start(*turned, inverses[j][home], inverses[j][opponent], rules.MAX_WORKERS)
         return first(game._replace(opponent_fuel=jnp.int32(OPPONENT_FUEL)))
 
     def observe(state: Decision) -> jax.Array:
@@ -57,14 +56,14 @@ def make(size: int = 12, split: str = "train") -> Env:
 
 def first(game: State) -> Decision:
     """The first decision of a turn."""
-    return Decision(game, jnp.zeros(MAX_WORKERS, jnp.int32), jnp.argmax(ready(game)))
+    return Decision(game, jnp.zeros(rules.MAX_WORKERS, jnp.int32), jnp.argmax(ready(game)))
 
 
 def step(
     key: jax.Array, state: Decision, action: jax.Array
 ) -> tuple[Decision, jax.Array, jax.Array]:
     """One decision; the rules have no randomness."""
-    slots = jnp.arange(MAX_WORKERS)
+    slots = jnp.arange(rules.MAX_WORKERS)
     chosen = jnp.where(slots == state.worker, action, state.chosen)
     later = ready(state.game) & (slots > state.worker)
 
@@ -86,12 +85,12 @@ def ready(game: State) -> jax.Array:
 
 
 def num_tiles(game: State) -> jax.Array:
-    """City tiles of the team."""
+    """City tiles of the team, `[]` int32."""
     return jnp.sum(game.city >= 0)
 
 
 def potential(game: State) -> jax.Array:
-    """City tiles, of which those without fuel for a night count half, and a tenth for each full cargo.
+    """`[]` float32: city tiles, of which those without fuel for a night count half, and a tenth for each full cargo.
 
     At the end of the game city tiles alone. Differences of a potential leave the best policy the same
     without a discount, Ng et al. (1999).
@@ -107,7 +106,7 @@ def tile_rule(game: State) -> jax.Array:
     """Actions of the city tiles, `[C]`: build a worker if allowed, else research until all is known."""
     can_act = (game.city >= 0) & (game.tile_cooldown < 1)
     num_workers = jnp.sum(game.workers.alive)
-    places = jnp.minimum(num_tiles(game), MAX_WORKERS) - num_workers
+    places = jnp.minimum(num_tiles(game), rules.MAX_WORKERS) - num_workers
     unknown = game.research < rules.RESEARCH_POINTS[rules.URANIUM]
     other = jnp.where(unknown, rules.RESEARCH, rules.REST)
     return jnp.where(jnp.cumsum(can_act) <= places, rules.BUILD_WORKER, other)

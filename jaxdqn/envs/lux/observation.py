@@ -8,18 +8,13 @@ import jax.numpy as jnp
 from jaxdqn.envs.lux import movement, rules, turn
 from jaxdqn.envs.lux.board import State, is_night
 
-RADIUS = 5
-"""Cells that a worker sees in each direction."""
-MOST_NIGHTS = 10
-CYCLE = rules.DAY_LENGTH + rules.NIGHT_LENGTH
-
 MAP = (
     "inside the board",
     "wood",
     "coal",
     "uranium",
     "city tile",
-    f"nights for which its city has fuel, up to {MOST_NIGHTS}",
+    f"nights for which its city has fuel, up to {rules.MOST_NIGHTS}",
     "city tile of the opponent",
     "worker",
     "its cargo",
@@ -47,9 +42,9 @@ def observe(state: State, worker: jax.Array, chosen: jax.Array, opponents: jax.A
     """
     size = math.isqrt(len(state.kind))
     planes = _map_planes(state, chosen, opponents).reshape(len(MAP), size, size)
-    planes = jnp.pad(planes, [(0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)])
+    planes = jnp.pad(planes, [(0, 0), (rules.RADIUS, rules.RADIUS), (rules.RADIUS, rules.RADIUS)])
     y, x = jnp.divmod(state.workers.cell[worker], size)
-    side = 2 * RADIUS + 1
+    side = 2 * rules.RADIUS + 1
     seen = jax.lax.dynamic_slice(planes, (0, y, x), (len(MAP), side, side))
     numbers = jnp.broadcast_to(_numbers(state, worker)[:, None, None], (len(NUMBERS), side, side))
     return jnp.moveaxis(jnp.concatenate([seen, numbers]), 0, -1)
@@ -62,7 +57,7 @@ def _map_planes(state: State, chosen: jax.Array, opponents: jax.Array) -> jax.Ar
     cargo = byte(jnp.sum(workers.cargo, axis=1), rules.CAPACITY)
     target, moves = movement.targets(state, chosen)
     planned = jnp.where(moves, target, len(here))
-    nights = byte(state.fuel, jnp.maximum(MOST_NIGHTS * rules.NIGHT_LENGTH * state.upkeep, 1))
+    nights = byte(state.fuel, jnp.maximum(rules.MOST_NIGHTS * rules.NIGHT_LENGTH * state.upkeep, 1))
     stock = byte(state.amount, rules.MAX_GROWING_WOOD)
     return jnp.stack(
         [
@@ -83,7 +78,7 @@ def _numbers(state: State, worker: jax.Array) -> jax.Array:
     numbers = [
         *((state.workers.cargo[worker, kind - 1], rules.CAPACITY) for kind in sorted(rules.FUEL)),
         (turn.can_build(state)[worker], 1),
-        (state.turn % CYCLE, CYCLE),
+        (state.turn % rules.CYCLE, rules.CYCLE),
         (is_night(state.turn), 1),
         (state.turn, rules.MAX_TURNS),
         *((state.research, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),

@@ -1,4 +1,4 @@
-"""Constants of Lux AI Season 1, as the official engine has them."""
+"""Constants of Lux AI Season 1, as the official engine has them, and of the decisions of `decision.make`."""
 
 WOOD, COAL, URANIUM = 1, 2, 3
 """Kinds of resources; 0 is none."""
@@ -9,6 +9,7 @@ REST, BUILD_WORKER, RESEARCH = range(3)
 """Actions of a city tile."""
 
 DAY_LENGTH, NIGHT_LENGTH = 30, 10
+CYCLE = DAY_LENGTH + NIGHT_LENGTH
 """Turns."""
 MAX_TURNS = 360
 
@@ -29,3 +30,10 @@ CITY_UPKEEP, ADJACENCY_BONUS = 23, 5
 """Fuel a night turn: of a city tile, and less for each adjacent tile of the team."""
 WORKER_COOLDOWN, CITY_COOLDOWN = 2, 10
 """Turns; a worker's is doubled at night."""
+
+MAX_WORKERS = 16
+"""Of a team; the engine has no limit."""
+RADIUS = 5
+"""Cells that a worker sees in each direction."""
+MOST_NIGHTS = 10
+"""Nights of fuel up to which a worker sees a difference."""

@@ -21,7 +21,7 @@ def env():
 
 def first(**fields):
     """The first decision on a small board; the opponent lives on."""
-    game = lux.state(**{"opponent_fuel": 10_000, "slots": decision.MAX_WORKERS} | fields)
+    game = lux.state(**{"opponent_fuel": 10_000, "slots": rules.MAX_WORKERS} | fields)
     return decision.first(game)
 
 
@@ -90,7 +90,7 @@ def test_rewards_add_up_to_the_city_tiles_at_the_end(env):
 
 def test_city_tiles_build_workers_then_research_until_all_is_known():
     tiles = [20, 21, 26]
-    state = lux.state(workers=[(20, EMPTY)], cities=[(tiles, 100)], slots=decision.MAX_WORKERS)
+    state = lux.state(workers=[(20, EMPTY)], cities=[(tiles, 100)], slots=rules.MAX_WORKERS)
     rule = decision.tile_rule(state)
     assert rule[jnp.array(tiles)].tolist() == [rules.BUILD_WORKER] * 2 + [rules.RESEARCH]
     rule = decision.tile_rule(state._replace(research=jnp.int32(200)))

@@ -1,6 +1,5 @@
 """Whole games in the environment and in the official engine, turn by turn."""
 
-import contextlib
 import functools
 
 import jax
@@ -11,17 +10,6 @@ from jaxdqn.envs.lux import collection, movement, rules, turn
 from jaxdqn.runs.errors import RunError
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def lux():
-    with contextlib.ExitStack() as stack:
-        try:
-            running = stack.enter_context(engine.run())
-            running.start(0, 12)
-        except RunError as error:
-            pytest.skip(str(error))
-        yield running
 
 
 @pytest.mark.parametrize("policy", list(scripted.POLICIES))

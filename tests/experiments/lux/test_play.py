@@ -1,28 +1,15 @@
 """Games in the official engine: against nobody and the example agent, with a replay; other policies are refused."""
 
-import contextlib
 import json
 
 import pytest
 
 import jaxdqn
-from experiments.lux import engine, play, replay
+from experiments.lux import play, replay
 from jaxdqn import recipes
 from jaxdqn.config import ConfigError
 from jaxdqn.envs.lux import maps
-from jaxdqn.runs.errors import RunError
 from jaxdqn.runs.trained import TrainedPolicy
-
-
-@pytest.fixture(scope="module")
-def lux():
-    with contextlib.ExitStack() as stack:
-        try:
-            running = stack.enter_context(engine.run())
-            running.start(0, 12)
-        except RunError as error:
-            pytest.skip(str(error))
-        yield running
 
 
 @pytest.mark.parametrize(

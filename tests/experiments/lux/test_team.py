@@ -29,7 +29,7 @@ def game(index, policy, size=12, research=0, num_turns=120, seed=0):
     """States of a game of a scripted policy, with the actions of its workers."""
     rng, read = np.random.default_rng(seed), maps.load(size)
     fields = read.kind[index], read.amount[index], read.home[index], read.opponent[index]
-    state = board.start(*map(jnp.asarray, fields), max_workers=decision.MAX_WORKERS)
+    state = board.start(*map(jnp.asarray, fields), max_workers=rules.MAX_WORKERS)
     state = state._replace(research=jnp.int32(research), opponent_fuel=jnp.int32(10_000))
     for _ in range(num_turns):
         state = jax.device_get(state)
@@ -54,7 +54,7 @@ def test_a_team_sees_and_commands_as_the_environment_does(index, policy, size, r
     asked, seats, num_seen = [], {}, 0
     ours = Team(lambda obs: asked.pop(0)(obs), team, size)
     for state, action in game(index, policy, size, research):
-        chosen = np.zeros(decision.MAX_WORKERS, np.int32)
+        chosen = np.zeros(rules.MAX_WORKERS, np.int32)
         opponents = np.arange(size**2) == state.opponent_cell
         for slot in np.flatnonzero(state.workers.alive & (state.workers.cooldown < 1)):
             expected = np.asarray(observe(state, slot, chosen.copy(), opponents))
