@@ -26,7 +26,7 @@ from experiments.sweeps.ranking import ranking
 from jaxdqn import envs, recipes
 from jaxdqn.config import ConfigError, check_at_least, floats
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import cli, directory, experiment, hardware, logs, processes, signals
+from jaxdqn.runs import cli, directory, experiment, hardware, logs, prepared, processes, signals
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.training.population import Population
 
@@ -121,7 +121,7 @@ class Training:
         own = [floats(dataclasses.replace(config, **x)) for x in part.configurations]
         names = [name for name in own[0] if name in recipe.algorithm.fields]
         agents = Population(part.seeds, {name: [x[name] for x in own] for name in names})
-        self.training = experiment.prepare(self.recipe, args, agents, option="max_parallel")
+        self.training = prepared.prepare(self.recipe, args, agents, option="max_parallel")
 
     def run(self, run_dir: Path, quiet: bool, resume: str) -> list[dict[str, Any]]:
         """Trains the part unless its result exists; returns the rows of `results.csv`.

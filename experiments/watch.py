@@ -13,19 +13,17 @@ import importlib.util
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import tyro
 
 import jaxdqn
 from jaxdqn import policies
 from jaxdqn.config import check_at_least
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import cli, platform, render, signals
-from jaxdqn.runs.trained import TrainedPolicy, Which
+from jaxdqn.runs import cli, platform, render, signals, trained
+from jaxdqn.runs.trained import TrainedPolicy
 
 IN_GYMNASIUM = "CartPole-v1", "Acrobot-v1", "MountainCar-v0"
 """Environments that gymnax and Gymnasium both have, with the same observations."""
@@ -38,15 +36,9 @@ MOST_ELSEWHERE = 1_000
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(trained.Args):
     """Replay the trained policy of a run, and draw an animation of it."""
 
-    run_dir: Annotated[Path, tyro.conf.Positional]
-    """Run directory of cartpole.py or train.py."""
-    which: Which = "final"
-    """Parameters: after the last update, or of the best evaluation."""
-    policy_seed: int | None = None
-    """Seed of the run whose policy is played; by default that with the highest return."""
     episodes: int = 100
     """Episodes in each implementation; at least 1."""
     seed: int = 0

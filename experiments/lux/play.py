@@ -8,11 +8,10 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tqdm
-import tyro
 
 import jaxdqn
 from experiments.lux import engine, replay
@@ -21,7 +20,7 @@ from experiments.lux.team import Team
 from experiments.results import estimates
 from jaxdqn.config import ConfigError
 from jaxdqn.envs.lux import maps
-from jaxdqn.runs import cli, platform
+from jaxdqn.runs import cli, platform, trained
 from jaxdqn.runs.errors import RunError
 from jaxdqn.runs.trained import TrainedPolicy, Which
 
@@ -33,15 +32,9 @@ Side = Literal["nobody", "itself", "example"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Args:
+class Args(trained.Args):
     """Plays a trained policy in the official engine of Lux, on test maps."""
 
-    run_dir: Annotated[Path, tyro.conf.Positional]
-    """Run directory of a training with --env lux or lux-16."""
-    which: Which = "final"
-    """Parameters: after the last update, or of the best evaluation."""
-    policy_seed: int | None = None
-    """Seed of the run whose policy is played; by default that with the highest return."""
     size: int = 12
     """Cells of a side of the map: 12, or 16; the policy must be trained on it."""
     maps: int = 100

@@ -7,16 +7,15 @@ import dataclasses
 import io
 import tarfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 from flax import traverse_util
 
 from experiments.lux import network, play
-from jaxdqn.runs import cli
+from jaxdqn.runs import cli, trained
 from jaxdqn.runs.errors import RunError
-from jaxdqn.runs.trained import TrainedPolicy, Which
+from jaxdqn.runs.trained import TrainedPolicy
 
 ROOT = Path(__file__).parents[2]
 FILES = {
@@ -32,15 +31,9 @@ WEIGHTS = "experiments/lux/policy.npz"
 
 
 @dataclasses.dataclass(frozen=True)
-class Args:
+class Args(trained.Args):
     """Packs a trained policy into an archive for Kaggle."""
 
-    run_dir: Annotated[Path, tyro.conf.Positional]
-    """Run directory of a training with --env lux or lux-16."""
-    which: Which = "final"
-    """Parameters: after the last update, or of the best evaluation."""
-    policy_seed: int | None = None
-    """Seed of the run whose policy is packed; by default that with the highest return."""
     out: Path = Path("submission.tar.gz")
     """The archive."""
 

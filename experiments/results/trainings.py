@@ -15,7 +15,7 @@ from experiments.results import rows
 from experiments.results.rows import LOWEST, Row
 from jaxdqn.config import ConfigError
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import directory, experiment, files, logs, platform
+from jaxdqn.runs import directory, experiment, files, logs, platform, prepared
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 
 FIELDS = (
@@ -108,9 +108,9 @@ def run(recipe: Recipe, seeds: Sequence[int], out: Path) -> Outcome:
     directory.create(run_dir, out, experiment.run_config(recipe, args), resume)
     path = run_dir / "result.json"
     if not path.exists():
-        agents = experiment.population(recipe.config, recipe, seeds)
+        agents = prepared.population(recipe, seeds)
         try:
-            experiment.prepare(recipe, args, agents).run(run_dir, resume, quiet=False)
+            prepared.prepare(recipe, args, agents).run(run_dir, resume, quiet=False)
         except Interrupted as error:
             raise RunError(f"{error} The same command continues.", error.exit_code) from None
         except RunError as error:

@@ -1,7 +1,6 @@
 """The body of every script that trains: from a recipe and the options to a run directory."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,16 +9,15 @@ from typing import Annotated, Any
 import tyro
 
 from jaxdqn import envs, recipes
-from jaxdqn.config import Config, ConfigError, check_at_least, floats, round_up
+from jaxdqn.config import Config, ConfigError, check_at_least, round_up
 from jaxdqn.recipes import AgentName, Recipe
 from jaxdqn.runs import (
     cli,
     directory,
     hardware,
     logs,
-    loop,
     numerals,
-    plots,
+    prepared,
     processes,
     report,
     saved,
@@ -28,11 +26,6 @@ from jaxdqn.runs import (
 )
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
-from jaxdqn.runs.plan import Plan
-from jaxdqn.training import session
-from jaxdqn.training.population import Hyperparameters, Layout, Population
-from jaxdqn.training.session import Evaluate
-from jaxdqn.training.trainer import Trainer
 
 Overrides = cli.optional_fields(Config)
 """A dataclass with the fields of `Config`; those that are not given are None."""
@@ -104,8 +97,8 @@ def main(
     with signals.ending_at_once():
         hardware.start(args.hardware, args.seeds)
         recipe, args = complete(make_recipe(), args)
-        agents = population(recipe.config, recipe, range(args.seed, args.seed + args.seeds))
-        training = prepare(recipe, args, agents)
+        agents = prepared.population(recipe, range(args.seed, args.seed + args.seeds))
+        training = prepared.prepare(recipe, args, agents)
         quiet = args.quiet or processes.index() > 0
         run_dir, used_config = processes.own_directory(args.run_dir), run_config(recipe, args)
         processes.require_same(used_config)
@@ -115,7 +108,7 @@ def main(
     run_dir = directory.create(run_dir, parent, used_config, args.resume)
     say = (lambda line: None) if quiet else cli.say
     for line in (
-        *rounding(recipe.config, recipe),
+        *rounding(recipe),
         *training.lines,
         f"Run directory: {cli.short(run_dir)}",
     ):
@@ -199,21 +192,15 @@ def require_read(recipe: Recipe, name: str, error: Callable[[str], ConfigError])
         raise error(f"must not be given: {recipe.agent_name} on {recipe.env_name} does not use it.")
 
 
-def rounding(config: Config, recipe: Recipe) -> list[str]:
+def rounding(recipe: Recipe) -> list[str]:
     """Lines that say which hyperparameters are rounded up to a multiple of `num_envs`."""
-    lines = []
+    config, lines = recipe.config, []
     for name in ("learning_starts", "buffer_size"):
         value = getattr(config, name)
         rounded = round_up(value, config.num_envs)
         if name in recipe.algorithm.fields and rounded != value:
             lines.append(f"{name}: {value:,} rounded up to {rounded:,}, a multiple of num_envs.")
     return lines
-
-
-def population(config: Config, recipe: Recipe, seeds: Sequence[int]) -> Population:
-    """Agents that differ in their seeds only. The floats of the config are inputs of the program."""
-    own = {name: x for name, x in floats(config).items() if name in recipe.algorithm.fields}
-    return Population(seeds, {name: [x] * len(seeds) for name, x in own.items()})
 
 
 def run_config(recipe: Recipe, args: Any) -> dict[str, Any]:
@@ -228,89 +215,3 @@ def run_config(recipe: Recipe, args: Any) -> dict[str, Any]:
         "obs_scale": recipe.obs_scale,
         **hardware.shards(args.hardware),
     }
-
-
-@dataclass(frozen=True)
-class Training:
-    """A population of agents with one recipe, ready to be trained."""
-
-    recipe: Recipe
-    make_trainer: Callable[[Hyperparameters], Trainer]
-    evaluate: Evaluate
-    plan: Plan
-    layout: Layout
-    lines: list[str]
-    """What will be trained on which devices, and the memory that it takes."""
-    eval_episodes: int
-
-    @functools.cached_property
-    def programs(self) -> loop.Programs:
-        """The compiled programs."""
-        return loop.compile_programs(self.make_trainer, self.evaluate, self.plan, self.layout)
-
-    def check_memory(self, quiet: bool) -> None:
-        """Raises `ConfigError`, for the option with the largest part, if the programs exceed the free memory."""
-        if not quiet:
-            loop.announce_compilation()
-        programs = [self.programs.start, *self.programs.chunks.values()]
-        needed, free = hardware.program_bytes(programs, self.layout)
-        if needed <= free:
-            return
-        config, read = self.recipe.config, self.recipe.algorithm.fields
-        sizes = {"num_envs": config.num_envs * config.num_steps}
-        if "batch_size" in read:
-            sizes["batch_size"] = config.batch_size * config.n_step
-        option = max(sizes, key=lambda name: sizes[name])
-        value = getattr(config, option)
-        if self.eval_episodes > sizes[option]:
-            option, value = "eval_episodes", self.eval_episodes
-        rule = f"must be smaller: training takes {hardware.shown(needed)} per device, {hardware.shown(free)} are free."
-        raise ConfigError(option, value, rule)
-
-    def run(
-        self,
-        run_dir: Path,
-        resume: bool,
-        quiet: bool,
-        on_evaluation: Sequence[Callable[[logs.Row], None]] = (),
-    ) -> tuple[loop.Result, loop.Policies]:
-        """Trains all agents into `run_dir` and saves their policies."""
-        network = saved.network(self.recipe)
-        save = functools.partial(saved.save, network, run_dir)
-        snapshot = functools.partial(saved.save_snapshot, network, run_dir)
-        recipe, seeds = self.recipe, self.plan.agents.seeds
-        shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds):,} seeds"
-        title = f"{recipe.env_name}, {recipe.agent_name}, {shown}"
-        draw_curve = functools.partial(plots.curve, title=title, solved_at=recipe.solved_at)
-        inputs = self.make_trainer, self.evaluate, self.plan, self.layout, run_dir
-        hooks = save, snapshot, on_evaluation, draw_curve
-        return loop.train(*inputs, resume, quiet, *hooks, self.programs)
-
-
-def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds") -> Training:
-    """The training of `agents`; `args` must be complete.
-
-    Raises `ConfigError` if lengths, devices or memory do not fit, naming `option` for the number of
-    agents.
-    """
-    layout = hardware.layout(args.hardware, len(agents))
-
-    def make_trainer(hyperparameters: Hyperparameters) -> Trainer:
-        own = dataclasses.replace(recipe.config, **hyperparameters)
-        return recipe.trainer(own, args.steps, layout.data_shards)
-
-    trainer = make_trainer(agents.one(0))
-    plan = Plan(
-        agents,
-        args.steps,
-        trainer.learning_starts,
-        trainer.iteration_steps,
-        args.eval_interval,
-        args.checkpoint_interval,
-    )
-    plan.check()
-    lines = hardware.plan(
-        agents, layout, lambda key, own: session.init(key, make_trainer(own)), option
-    )
-    evaluate = recipe.evaluate(args.eval_episodes)
-    return Training(recipe, make_trainer, evaluate, plan, layout, lines, args.eval_episodes)

@@ -6,21 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import psutil
-from jax.sharding import NamedSharding
 
 from jaxdqn.networks import Params
-from jaxdqn.runs import checkpoint, logs, plots, processes
+from jaxdqn.runs import checkpoint, compilation, logs, plots, processes
+from jaxdqn.runs.compilation import Programs, compile_programs
 from jaxdqn.runs.directory import locked, writable, write_json
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 from jaxdqn.runs.plan import Plan
-from jaxdqn.runs.platform import compiler_options
 from jaxdqn.runs.signals import stop_request
-from jaxdqn.training import population, session
 from jaxdqn.training.population import Hyperparameters, Layout
 from jaxdqn.training.session import Evaluate, Report, Session
 from jaxdqn.training.trainer import Trainer
@@ -48,17 +46,6 @@ class Result:
     seconds: dict[str, float]
     """Seconds spent by this process: `import` from its start to the call of `train`, `compile`, `run`
     including evaluations, and `save`, the part of `run` spent waiting for checkpoints."""
-
-
-class Programs(NamedTuple):
-    """The compiled programs of a run."""
-
-    start: Any
-    """`(keys [S], hyperparameters [S]) -> sessions`."""
-    chunks: dict[int, Any]
-    """Length of a chunk -> `(sessions, hyperparameters) -> (sessions, report)`; consumes its sessions."""
-    seconds: float
-    """Time of the compilation."""
 
 
 class Policies(NamedTuple):
@@ -114,9 +101,9 @@ def train(
         if not quiet:
             stop.notice = STOPPING
             if programs is None:
-                announce_compilation()
+                compilation.announce()
         agents = processes.shard(plan.agents)
-        keys, values = inputs(plan, layout)
+        keys, values = compilation.inputs(plan, layout)
         programs = programs or compile_programs(make_trainer, evaluate, plan, layout)
         started = time.perf_counter()
         sessions, chunk, rows = programs.start(keys, values), 0, []
@@ -181,12 +168,6 @@ def train(
         return result, policies
 
 
-def announce_compilation() -> None:
-    """Says why nothing happens for some seconds."""
-    end = "\r" if sys.stderr.isatty() else "\n"  # The bar replaces it.
-    print("compiling ...", end=end, file=sys.stderr, flush=True)
-
-
 def _call(hooks: list[Callable[[logs.Row], None]], row: logs.Row) -> None:
     """Calls all hooks; removes those that raise, with a warning."""
     for hook in tuple(hooks):
@@ -211,71 +192,6 @@ def restore(
         most = int(min(chunks))
         if most == max(chunks):
             return found
-
-
-def inputs(plan: Plan, layout: Layout) -> tuple[jax.Array, Hyperparameters]:
-    """Keys `[S]` and hyperparameters `[S]` of the agents of this process, on their devices."""
-    agents = processes.shard(plan.agents)
-    return jax.device_put(
-        (agents.keys(), agents.values()), NamedSharding(layout.mesh, population.PER_MEMBER)
-    )
-
-
-def compile_programs(
-    make_trainer: Callable[[Hyperparameters], Trainer],
-    evaluate: Evaluate,
-    plan: Plan,
-    layout: Layout,
-) -> Programs:
-    """Compiles all programs of a run; allocates no memory for its agents."""
-    started = time.perf_counter()
-    keys, values = inputs(plan, layout)
-    traced = start(make_trainer, layout).trace(keys, values)
-    sharding = NamedSharding(layout.mesh, population.PER_SHARD)
-    sessions = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), traced.out_info
-    )
-    begin = traced.lower().compile()
-    chunks = compile_chunks(make_trainer, evaluate, plan, layout, sessions, values)
-    return Programs(begin, chunks, time.perf_counter() - started)
-
-
-def start(make_trainer: Callable[[Hyperparameters], Trainer], layout: Layout) -> Any:
-    """`(keys [S], hyperparameters [S]) -> sessions`, a `jax.jit`."""
-
-    def init(key: jax.Array, hyperparameters: Hyperparameters) -> Session:
-        return session.init(key, make_trainer(hyperparameters))
-
-    program = population.each(init, layout, out_specs=population.PER_SHARD)
-    return jax.jit(program, compiler_options=compiler_options())
-
-
-def compile_chunks(
-    make_trainer: Callable[[Hyperparameters], Trainer],
-    evaluate: Evaluate,
-    plan: Plan,
-    layout: Layout,
-    sessions: Session,
-    hyperparameters: Hyperparameters,
-) -> dict[int, Callable[[Session, Hyperparameters], tuple[Session, Report]]]:
-    """A compiled program for each length of chunk, at most two; each consumes its sessions.
-
-    The leaves of `sessions` are arrays or `ShapeDtypeStruct`s.
-    """
-    specs = population.PER_SHARD, population.PER_MEMBER
-    programs = {}
-    for length in {plan.length(1), plan.length(plan.num_chunks)}:
-
-        def advance(session_: Session, own: Hyperparameters, length: int = length):
-            return session.advance(session_, make_trainer(own), evaluate, length)
-
-        program = jax.jit(
-            population.each(advance, layout, specs, specs),
-            donate_argnums=0,
-            compiler_options=compiler_options(),
-        )
-        programs[length] = program.lower(sessions, hyperparameters).compile()
-    return programs
 
 
 def score(row: logs.Row) -> float:

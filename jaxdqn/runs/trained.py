@@ -5,10 +5,11 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import numpy as np
+import tyro
 from numpy.typing import ArrayLike
 
 from jaxdqn.config import Config, ConfigError, check_at_least
@@ -22,6 +23,18 @@ from jaxdqn.training import population
 Which = Literal["best", "final"]
 """Parameters: of the best evaluation, which is biased upwards, or after the last update."""
 FILES: dict[Which, str] = {"best": policy_file.BEST, "final": policy_file.FINAL}
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Options of a program that reads a trained policy."""
+
+    run_dir: Annotated[Path, tyro.conf.Positional]
+    """Run directory of a training."""
+    which: Which = "final"
+    """Parameters: after the last update, or of the best evaluation."""
+    policy_seed: int | None = None
+    """Seed of the run whose policy is taken; by default that with the highest return."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from helpers.report_run import write
 from helpers.training import TRAINER
 from PIL import Image
 
-from jaxdqn.runs import checkpoint, directory, files, loop, policy_file, render, saved
+from jaxdqn.runs import checkpoint, compilation, directory, files, policy_file, render, saved
 from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.training import population
 
@@ -165,7 +165,7 @@ def test_a_checkpoint_with_invalid_rows_is_passed_over(undisturbed, tmp_path, ca
 
 
 def loop_sessions():
-    return loop.start(lambda _: TRAINER, population.layout(2))(PLAN.agents.keys(), {})
+    return compilation.start(lambda _: TRAINER, population.layout(2))(PLAN.agents.keys(), {})
 
 
 def test_a_checkpoint_moved_to_another_chunk_is_passed_over(undisturbed, tmp_path, capsys):

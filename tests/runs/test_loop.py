@@ -18,7 +18,7 @@ from helpers.loop_run import (
 )
 from helpers.training import TRAINER, equal
 
-from jaxdqn.runs import checkpoint, logs, loop, plots
+from jaxdqn.runs import checkpoint, compilation, logs, loop, plots
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.plan import Plan
 from jaxdqn.training import Episodes, Metrics, population
@@ -59,7 +59,7 @@ def test_policies_are_those_of_the_last_and_of_the_best_evaluation(tmp_path):
     assert len(found) == 1 and equal(found[0], policies)
     with checkpoint.Checkpoints(tmp_path / "checkpoints", 3, loop.score) as checkpoints:
         layout = population.layout(2)
-        sessions = loop.start(lambda _: TRAINER, layout)(AGENTS.keys(), {})
+        sessions = compilation.start(lambda _: TRAINER, layout)(AGENTS.keys(), {})
         _, saved, _ = checkpoints.restore(sessions)
     assert equal(policies.final, saved.state.learner.params)
     assert equal(policies.best, saved.best_params)
@@ -130,8 +130,8 @@ def test_the_program_of_a_chunk_on_eight_devices_has_no_collective():
     """Agents are independent, in training and evaluation."""
     plan = dataclasses.replace(PLAN, agents=Population(range(16)))
     layout = population.layout(16, jax.devices()[:8])
-    sessions = loop.start(lambda _: TRAINER, layout)(plan.agents.keys(), {})
-    programs = loop.compile_chunks(lambda _: TRAINER, evaluate, plan, layout, sessions, {})
+    sessions = compilation.start(lambda _: TRAINER, layout)(plan.agents.keys(), {})
+    programs = compilation.compile_chunks(lambda _: TRAINER, evaluate, plan, layout, sessions, {})
     text = programs[10].as_text()
     collective = r"(all-reduce|all-gather|all-to-all|reduce-scatter|permute|send|recv)(-start)?\("
     assert "num_partitions=8" in text and not re.search(collective, text)

@@ -17,7 +17,7 @@ from helpers.loop_run import (
 )
 from helpers.training import TRAINER, chain_trainer, equal
 
-from jaxdqn.runs import loop
+from jaxdqn.runs import compilation, loop
 from jaxdqn.runs.errors import DAMAGED, Interrupted, RunError
 from jaxdqn.training import population
 from jaxdqn.training.population import Population
@@ -91,12 +91,12 @@ def test_a_signal_during_compilation_stops_after_the_first_chunk(
     undisturbed, tmp_path, monkeypatch
 ):
 
-    def compile_and_interrupt(*args, compile_chunks=loop.compile_chunks):
+    def compile_and_interrupt(*args, compile_chunks=compilation.compile_chunks):
         os.kill(os.getpid(), signal.SIGINT)
         return compile_chunks(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "compile_chunks", compile_and_interrupt)
+        patch.setattr(compilation, "compile_chunks", compile_and_interrupt)
         with pytest.raises(Interrupted, match="saved at 160 environment steps"):
             train(tmp_path)
     train(tmp_path, resume=True)
