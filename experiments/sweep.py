@@ -7,6 +7,7 @@ Configurations that differ in traced floats only are trained in one program. Int
 shapes and loop lengths, so each combination of them is compiled separately.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -140,7 +141,9 @@ class Training:
                 if error.exit_code != DIVERGED:
                     raise
                 # All agents of this part diverged, which is a result; the next part follows.
-                directory.write_json(run_dir / "result.json", {"diverged": str(error)})
+                if processes.index() == 0:
+                    directory.write_json(run_dir / "result.json", {"diverged": str(error)})
+                processes.wait()
         log = logs.read(run_dir, len(self.part.seeds))
         steps, diverged = [row["env_steps"] for row in log], logs.diverged(log)
         found = []
@@ -184,33 +187,37 @@ def main(args: Args) -> None:
         trainings = [Training(recipe, args, part) for part in parts]
         if not args.resume:  # The other parts are compiled when it is their turn.
             trainings[0].training.check_memory(args.quiet)
-    run_dir, saved_config = (
-        processes.own_directory(args.run_dir),
-        experiment.run_config(recipe, args),
-    )
-    processes.require_same(saved_config)
-    run_dir = directory.create(run_dir, Path("runs/sweep"), saved_config, args.resume)
-    quiet = args.quiet or processes.index() > 0
+    saved_config = experiment.run_config(recipe, args)
+    processes.require_same(directory.flatten(saved_config) | directory.versions())
+    processes.require_shared(args.run_dir)
+    first, run_dir = processes.index() == 0, args.run_dir or Path()
+    if first:
+        run_dir = directory.create(args.run_dir, Path("runs/sweep"), saved_config, args.resume)
+    processes.wait()
+    quiet = args.quiet or not first
     say = (lambda line: None) if quiet else cli.say
     sizes = (len(configurations), "configuration"), (args.seeds, "seed"), (len(parts), "part")
     agents, seeds, programs = (cli.count(number, noun) for number, noun in sizes)
     say(f"Sweep: {agents}, {seeds} each, {programs}.")
     say(f"Run directory: {cli.short(run_dir)}")
     found: list[dict[str, Any]] = []
-    with directory.locked(run_dir):
+    with directory.locked(run_dir) if first else contextlib.nullcontext():
         for number, training in enumerate(trainings, start=1):
             static = "".join(f", {name} {x}" for name, x in training.part.static.items())
             say(f"Part {number} of {len(parts)}{static}.")
             for line in training.training.lines:
                 say(line)
             try:
-                resume = cli.resume_command(processes.shared_directory(run_dir))
+                resume = cli.resume_command(run_dir)
                 found += training.run(run_dir / "parts" / str(number), quiet, resume)
             except RunError as error:
                 if error.run_dir is not None:  # The command resumes the sweep, not the part.
-                    error.run_dir = processes.shared_directory(run_dir)
+                    error.run_dir = run_dir
                 raise
-            rows.write(run_dir / "results.csv", list(found[0]), found)
+            if first:
+                rows.write(run_dir / "results.csv", list(found[0]), found)
+        if not first:
+            return
         names = list(configurations[0])
         ranked = ranking(found, names, recipe.solved_at)
         title = "Final evaluation return, one line per configuration, best first"

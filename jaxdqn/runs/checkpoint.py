@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import sys
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,14 +17,18 @@ from typing import Any, cast
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 from orbax.checkpoint import v1 as ocp
 
-from jaxdqn.runs import directory, leaves
-from jaxdqn.runs.errors import DAMAGED, RunError
+from jaxdqn.runs import directory, leaves, processes
+from jaxdqn.runs.errors import DAMAGED, PROCESS_EXITED, RunError
 from jaxdqn.runs.logs import Row
 
 UNFINISHED = ".orbax-checkpoint-tmp"
 """Part of the name of a directory that is being written or deleted."""
+READ = "_read_array_index_and_device_put"
+"""The coroutine of Orbax that reads an array."""
 MOST_METADATA, ROW_BYTES = 10_000_000, 2_000
 """Bytes at most of the metadata of a checkpoint: in general, and for each agent and chunk."""
 
@@ -46,14 +51,19 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._pending: Future[None] = self._writer.submit(lambda: None)
         self._path.mkdir(exist_ok=True)
-        for unfinished in self._path.glob(f"*{UNFINISHED}*"):
-            directory.delete(unfinished)
+        if processes.index() == 0:
+            for unfinished in self._path.glob(f"*{UNFINISHED}*"):
+                directory.delete(unfinished)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *traceback: object
+    ) -> None:
         """Waits for the pending save; if an exception is being raised, an `OSError` of it is dropped."""
+        if isinstance(error, RunError) and error.exit_code == PROCESS_EXITED:
+            return  # The save waits for that process.
         with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
             self.wait()
         self._writer.shutdown()
@@ -64,13 +74,17 @@ class Checkpoints:
         return sorted(chunk for chunk in found if most is None or chunk <= most)
 
     def save(self, chunk: int, state: Any, rows: list[Row]) -> None:
-        """Starts to save `state`, whose leaves must be `jax.Array`s, and the `rows` of the log so far.
+        """Starts to save `state` and the `rows` of the log so far.
 
+        The leaves of `state` are `jax.Array`s `[R, ...]`, whose rows may be on several devices and processes.
         Does nothing while an earlier save is pending: a slow disk gets fewer checkpoints and
-        does not delay training. Call `wait` first if this checkpoint must be saved. Raises
-        `OSError` if the earlier save failed.
+        does not delay training. Call `wait` first if this checkpoint must be saved. Several processes
+        save together, at once. Raises `OSError` if the earlier save, or this one, failed.
         """
-        if self._pending.done():
+        if processes.count() > 1:
+            # Orbax uses collectives, which must not be mixed with those of the next chunk.
+            self._write(chunk, leaves.on_host(state), rows)
+        elif self._pending.done():
             self.wait()
             self._pending = self._writer.submit(
                 self._write, chunk, leaves.on_host(state), list(rows)
@@ -98,9 +112,11 @@ class Checkpoints:
             try:
                 _require_regular_files(path, template, chunk)
                 metadata: Any = ocp.metadata(str(path))
-                host = _load(path, metadata.metadata, template)
+                host, checksums = _load(path, metadata.metadata, template)
                 rows = check(metadata.custom_metadata["rows"])
-                if metadata.custom_metadata["sha256"] != _checksum(host, rows):
+                if metadata.custom_metadata["sha256"] != _checksum(rows):
+                    raise leaves.DamagedFile("the checksum of its rows does not match")
+                if not np.array_equal(checksums, _checksums(host)):
                     raise leaves.DamagedFile("its checksum does not match")
                 if [row["chunk"] for row in rows] != list(range(1, chunk + 1)):
                     raise leaves.DamagedFile("its rows are those of other chunks")
@@ -115,15 +131,18 @@ class Checkpoints:
 
     def _write(self, chunk: int, host: Any, rows: list[Row]) -> None:
         """Saves a checkpoint, then deletes those that need not be kept."""
-        path = self._path / str(chunk)
-        metadata = cast(Any, {"rows": rows, "sha256": _checksum(host, rows)})
+        path, first = self._path / str(chunk), processes.index() == 0
         try:
-            if path.is_symlink() or not path.is_dir():  # Orbax would follow a link.
+            if first and (path.is_symlink() or not path.is_dir()):  # Orbax would follow a link.
                 directory.delete(path)
-            with _one_process():
-                ocp.save(str(path), host, overwrite=True, custom_metadata=metadata)
+            with processes.others_present():
+                _save(path, host, rows)
+        except RunError:
+            raise
         except Exception as error:  # Orbax reports a full disk by exceptions of many types.
             raise OSError(f"{path} could not be saved: {leaves.describe(error)}") from None
+        if not first:
+            return
         score = {row["chunk"]: self._score(row) for row in rows}
         # A checkpoint ahead of the log was skipped by `restore`; it has no score and is kept.
         chunks = [chunk for chunk in self.chunks() if chunk in score]
@@ -139,20 +158,48 @@ def _silence_libraries() -> None:
     """Disables the logs of Orbax and asyncio, which repeat each error in tens of lines."""
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    sys.unraisablehook = _ignore_closed_event_loop
+    warnings.filterwarnings("ignore", f"coroutine '{READ}' was never awaited", RuntimeWarning)
+    sys.unraisablehook = _ignore_other_reads
 
 
-def _ignore_closed_event_loop(unraisable: "sys.UnraisableHookArgs") -> None:
+def _ignore_other_reads(unraisable: "sys.UnraisableHookArgs") -> None:
     """A failed read closes the event loop of Orbax while its other reads are still running."""
-    if str(unraisable.exc_value) != "Event loop is closed":
+    closed = str(unraisable.exc_value) == "Event loop is closed"
+    if not closed and getattr(unraisable.object, "__name__", "") != READ:
         sys.__unraisablehook__(unraisable)
 
 
-def _one_process() -> ocp.Context:
-    """Orbax options by which each of several processes writes complete checkpoints of its own."""
-    return ocp.Context(
-        multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=None)
+def _save(path: Path, host: Any, rows: list[Row]) -> None:
+    """Saves the rows `host [R / P, ...]` of each process in one checkpoint; all processes must call it."""
+    sharding = _rows_of_processes()
+    saved = jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, x),
+        {"state": host, "sha256": _checksums(host)},
     )
+    metadata = cast(Any, {"rows": rows, "sha256": _checksum(rows)})
+    with _shared_by(*range(processes.count())):
+        ocp.save(str(path), saved, overwrite=True, custom_metadata=metadata)
+
+
+def _shared_by(*members: int) -> ocp.Context:
+    """Orbax options for what the processes `members` do together, the first of which writes the metadata.
+
+    With a set of processes, Orbax lets them wait for each other by the service of
+    `jax.distributed`, and not by collectives, which would interfere with those of the training.
+    """
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=members[0],
+        active_processes=set(members),
+        barrier_sync_key_prefix="-".join(map(str, members[:2])),
+    )
+    return ocp.Context(multiprocessing_options=options)
+
+
+def _rows_of_processes() -> NamedSharding:
+    """Leaves `[R, ...]` in the memory of the hosts, a part of the rows in each process."""
+    hosts = {device.process_index: device for device in reversed(jax.devices("cpu"))}
+    mesh = Mesh(np.array([hosts[k] for k in sorted(hosts)]), "process")
+    return NamedSharding(mesh, P("process"))
 
 
 def _require_regular_files(path: Path, template: Any, chunk: int) -> None:
@@ -173,23 +220,48 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _load(path: Path, found: Any, template: Any) -> Any:
-    """NumPy arrays of the checkpoint at `path`; checks its metadata `found` against `template` first."""
-    leaves.require_same_leaves(found, template)
+def _load(path: Path, found: Any, template: Any) -> tuple[Any, np.ndarray]:
+    """NumPy arrays of the checkpoint at `path`, the rows of this process, and their checksums.
+
+    Checks its metadata `found` against `template` first.
+    """
+    leaves.require_same_leaves((found or {}).get("state"), template)
     for leaf in jax.tree.leaves(found):
         # The reader allocates whole storage chunks, whatever the shape of the array.
         chunks = leaf.storage_metadata.chunk_shape, leaf.storage_metadata.write_shape
         for chunk in filter(None, chunks):
             if math.prod(chunk) > math.prod(leaf.shape):
                 raise leaves.DamagedFile(f"a chunk {chunk} exceeds its array {leaf.shape}")
-    arrays = jax.tree.map(leaves.key_data, template)
-    return ocp.load(str(path), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), arrays))
+    sharding, arrays = _rows_of_processes(), jax.tree.map(leaves.key_data, template)
+    num_rows = len(jax.tree.leaves(arrays)[0])
+    wanted = {"state": arrays, "sha256": np.empty((num_rows, 32), np.uint8)}
+    wanted = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), wanted
+    )
+    with _shared_by(processes.index()):  # The others may find damage, and not load it.
+        loaded = ocp.load(str(path), wanted)
+    own = jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), loaded)
+    return own["state"], own["sha256"]
 
 
-def _checksum(host: Any, rows: list[Row]) -> str:
-    """SHA-256 of the rows and of the name, dtype, shape and contents of each leaf."""
-    total = hashlib.sha256(json.dumps(rows).encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(host):
-        total.update(f"{jax.tree_util.keystr(path)}{leaf.dtype}{leaf.shape}".encode())
-        total.update(leaf.reshape(-1).view(np.uint8))
-    return total.hexdigest()
+def _checksum(rows: list[Row]) -> str:
+    """SHA-256 of the rows of the log."""
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _checksums(host: Any) -> np.ndarray:
+    """`[R, 32]` uint8: SHA-256 of the name, dtype, shape and contents of all leaves, of each row."""
+    named = [
+        (f"{jax.tree_util.keystr(path)}{leaf.dtype}{leaf.shape[1:]}".encode(), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(host)
+    ]
+
+    def of_row(k: int) -> bytes:
+        total = hashlib.sha256()
+        for name, leaf in named:
+            total.update(name)
+            total.update(leaf[k].reshape(-1).view(np.uint8))
+        return total.digest()
+
+    digests = b"".join(of_row(k) for k in range(len(named[0][1])))
+    return np.frombuffer(digests, np.uint8).reshape(-1, 32)

@@ -20,7 +20,7 @@ import tyro
 
 from jaxdqn.config import Config, ConfigError
 from jaxdqn.runs import processes, streams
-from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError, Unwritable
+from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, DIVERGED, Interrupted, RunError, Unwritable
 from jaxdqn.runs.signals import stop_request
 
 Args = TypeVar("Args")
@@ -46,10 +46,12 @@ def _main(args_type: type[Any], run: Callable[[Any], None]) -> None:
         own = {field.name for field in dataclasses.fields(args_type)}
         nested = {field.name for field in dataclasses.fields(Config)} - own
         option = f"config.{error.option}" if error.option in nested else error.option
-        _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT)
+        _exit(f"--{option.replace('_', '-')} ({error.value}) {error.rule}", BAD_INPUT, of_all=True)
     except RunError as error:
         resume = f" Continue with: {resume_command(error.run_dir)}" if error.run_dir else ""
-        _exit(f"{error}{resume}", error.exit_code, immediately=isinstance(error, Unwritable))
+        of_all = isinstance(error, Interrupted) or error.exit_code == DIVERGED
+        immediately = isinstance(error, Unwritable)
+        _exit(f"{error}{resume}", error.exit_code, immediately=immediately, of_all=of_all)
     except Exception as error:
         # JAX and Orbax report exhausted memory and full disks in many ways; all else is a bug.
         full = ("RESOURCE_EXHAUSTED", "Out of memory")
@@ -157,14 +159,16 @@ def _program() -> list[str]:
     return ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
 
 
-def _exit(message: str, exit_code: int, immediately: bool = False) -> None:
+def _exit(message: str, exit_code: int, immediately: bool = False, of_all: bool = False) -> None:
+    """Prints `message` and exits; `of_all` if the other processes of the run exit for the same reason."""
     # A value of a file may hold line breaks or sequences that control a terminal.
     shown = "".join(x if x.isprintable() else repr(x)[1:-1] for x in message)
     kind = "" if exit_code > 128 else "error: "  # 128 and more is a signal, which the user sent.
     print(kind + shown, file=sys.stderr, flush=True)
     if immediately:
         os._exit(exit_code)
-    _leave_group(exit_code)
+    if not of_all:
+        _leave_group(exit_code)
     sys.exit(exit_code)
 
 

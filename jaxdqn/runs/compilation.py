@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import NamedSharding
 
-from jaxdqn.runs import processes
+from jaxdqn.runs import leaves
 from jaxdqn.runs.plan import Plan
 from jaxdqn.runs.platform import compiler_options
 from jaxdqn.training import population, session
@@ -35,11 +35,11 @@ def announce() -> None:
 
 
 def inputs(plan: Plan, layout: Layout) -> tuple[jax.Array, Hyperparameters]:
-    """Keys `[S]` and hyperparameters `[S]` of the agents of this process, on their devices."""
-    agents = processes.shard(plan.agents)
-    return jax.device_put(
-        (agents.keys(), agents.values()), NamedSharding(layout.mesh, population.PER_MEMBER)
-    )
+    """Keys `[S]` and hyperparameters `[S]` of the agents, on their devices."""
+    sharding = NamedSharding(layout.mesh, population.PER_MEMBER)
+    agents = jax.device_get((jax.random.key_data(plan.agents.keys()), plan.agents.values()))
+    keys, values = jax.tree.map(lambda x: leaves.put(x, sharding), agents)
+    return jax.random.wrap_key_data(keys), values
 
 
 def compile_programs(

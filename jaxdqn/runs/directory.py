@@ -43,9 +43,9 @@ def create(path: Path | None, parent: Path, config: Mapping[str, Any], resume: b
     """
     check(path, config, resume)
     if path is not None and resume:
-        _warn_of_other_versions(read_config(path).versions, _versions())
+        _warn_of_other_versions(read_config(path).versions, versions())
         return path
-    config = {"config": config, "versions": _versions(), "git": _git_revision()}
+    config = {"config": config, "versions": versions(), "git": _git_revision()}
     stop_if_requested()
     path = _create_new(parent) if path is None else _create_at(path)
     write_json(path / "config.json", config)
@@ -192,7 +192,7 @@ def _require_writable(path: Path) -> Iterator[None]:
 
 
 def _require_same(path: Path, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    saved, given = _flatten(saved), _flatten(given)
+    saved, given = flatten(saved), flatten(given)
     if saved.keys() - given.keys():
         raise RunError(f"--run-dir ({path}) must be the directory of a run of this program.")
     differences = [
@@ -217,11 +217,12 @@ def _warn_of_other_versions(saved: Mapping[str, str], current: Mapping[str, str]
         )
 
 
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, whose names are joined by dots."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat
@@ -232,14 +233,15 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(config))
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), "device": jax.devices()[0].device_kind}
+def versions() -> dict[str, str]:
+    """Of Python, of the packages that determine the numbers of a run, and the kind of device."""
+    found = {"python": platform.python_version(), "device": jax.devices()[0].device_kind}
     for package in PACKAGES:
         try:
-            versions[package] = metadata.version(package)
+            found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+            found[package] = "not installed"
+    return found
 
 
 def _git_revision() -> str | None:

@@ -16,6 +16,7 @@ from jaxdqn.runs import (
     directory,
     hardware,
     logs,
+    loop,
     numerals,
     prepared,
     processes,
@@ -99,13 +100,18 @@ def main(
         recipe, args = complete(make_recipe(), args)
         agents = prepared.population(recipe, range(args.seed, args.seed + args.seeds))
         training = prepared.prepare(recipe, args, agents)
-        quiet = args.quiet or processes.index() > 0
-        run_dir, used_config = processes.own_directory(args.run_dir), run_config(recipe, args)
-        processes.require_same(used_config)
-        directory.check(run_dir, used_config, args.resume)
+        first = processes.index() == 0
+        quiet, used_config = args.quiet or not first, run_config(recipe, args)
+        processes.require_same(directory.flatten(used_config) | directory.versions())
+        processes.require_shared(args.run_dir)
+        if first:
+            directory.check(args.run_dir, used_config, args.resume)
         training.check_memory(quiet)
     parent = Path("runs") / recipe.env_name.replace("/", "-").replace(":", "-")
-    run_dir = directory.create(run_dir, parent, used_config, args.resume)
+    run_dir = args.run_dir or Path()
+    if first:
+        run_dir = directory.create(args.run_dir, parent, used_config, args.resume)
+    processes.wait()
     say = (lambda line: None) if quiet else cli.say
     for line in (
         *rounding(recipe),
@@ -114,26 +120,13 @@ def main(
     ):
         say(line)
     tracked = None
-    if args.track and processes.index() == 0:
+    if args.track and first:
         tracked = tracker.Tracker(args.track, run_dir, used_config, agents.seeds)
         tracked.start()
         on_evaluation = [*on_evaluation, tracked.row]
     result, found = training.run(run_dir, args.resume, quiet, on_evaluation)
-    values = recipe.hyperparameters(recipe.config) | {
-        "env": recipe.env_name,
-        "agent": recipe.agent_name,
-    }
-    logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
-    pictures, episode = saved.export_first(recipe, found.final, run_dir, args.seed)
-    page = report.write(run_dir, recipe, episode=episode)
-    if tracked is not None:
-        final = {"final_return": result.final_return, "best_return": result.best_return}
-        tracked.finish(tracker.series(final, result.seeds), [run_dir / "curve.png", *pictures])
-    returns = result.final_return, result.best_return
-    for line in numerals.summary(result.seeds, *returns, recipe.solved_at):
-        say(line)
-    names = (path.name for path in (run_dir / "curve.png", *pictures))
-    say(f"Results: {', '.join([str(cli.short(page)), *names])}.")
+    if first:
+        present(recipe, args.seed, run_dir, result, found, tracked, say)
     diverged = [
         str(seed) for seed, at in zip(result.seeds, result.diverged, strict=True) if at is not None
     ]
@@ -143,6 +136,31 @@ def main(
             "the other seeds are finished.",
             DIVERGED,
         )
+
+
+def present(
+    recipe: Recipe,
+    seed: int,
+    run_dir: Path,
+    result: loop.Result,
+    found: loop.Policies,
+    tracked: tracker.Tracker | None,
+    say: Callable[[str], None],
+) -> None:
+    """Writes the animation and the report of a finished run, tells the tracker, and prints the results."""
+    values = recipe.hyperparameters(recipe.config)
+    values |= {"env": recipe.env_name, "agent": recipe.agent_name}
+    logs.write_hyperparameters(run_dir, values, logs.mean(result.final_return))
+    pictures, episode = saved.export_first(recipe, found.final, run_dir, seed)
+    page = report.write(run_dir, recipe, episode=episode)
+    if tracked is not None:
+        final = {"final_return": result.final_return, "best_return": result.best_return}
+        tracked.finish(tracker.series(final, result.seeds), [run_dir / "curve.png", *pictures])
+    returns = result.final_return, result.best_return
+    for line in numerals.summary(result.seeds, *returns, recipe.solved_at):
+        say(line)
+    names = (path.name for path in (run_dir / "curve.png", *pictures))
+    say(f"Results: {', '.join([str(cli.short(page)), *names])}.")
 
 
 def check_options(args: Any) -> None:

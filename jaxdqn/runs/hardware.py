@@ -47,8 +47,8 @@ def start(hardware: Hardware, *counts: int) -> None:
         if getattr(hardware, name) is not None:
             check_at_least(name, getattr(hardware, name), 1)
     cores = platform.cores()
-    shards = [n // (hardware.num_processes or 1) or 1 for n in counts]
-    useful = max(population.num_devices(n, cores, hardware.data_shards) for n in shards)
+    sizes = cores, hardware.data_shards, hardware.num_processes or 1
+    useful = max(population.num_devices(n, *sizes) for n in counts)
     devices = min(hardware.devices or useful, cores)
     platform.configure(devices, hardware.compilation_cache, hardware.threads)
     processes.start(
@@ -69,20 +69,17 @@ def start(hardware: Hardware, *counts: int) -> None:
 
 
 def layout(hardware: Hardware, num_agents: int) -> Layout:
-    """Assigns the agents of this process to the devices that were asked for."""
+    """Assigns the agents to the devices of each process that were asked for."""
     if num_agents % processes.count():
         rule = f"must be a divisor of the number of agents ({num_agents})."
         raise ConfigError("num_processes", processes.count(), rule)
-    devices = jax.local_devices()[: hardware.devices] if hardware.devices else None
-    return population.layout(
-        num_agents // processes.count(), devices, hardware.data_shards, hardware.vmap_size
-    )
+    devices = population.of_each_process(hardware.devices) if hardware.devices else None
+    return population.layout(num_agents, devices, hardware.data_shards, hardware.vmap_size)
 
 
 def shards(hardware: Hardware) -> dict[str, int]:
     """The part of the hardware options on which checkpoints depend; a run cannot change it."""
-    fixed = {"data_shards": hardware.data_shards, "num_processes": processes.count()}
-    fixed["threads"] = hardware.threads
+    fixed = {"data_shards": hardware.data_shards, "threads": hardware.threads}
     if hardware.data_shards > 1:
         # The order of the shards in a checkpoint is that of the devices.
         fixed["devices"] = hardware.devices or jax.local_device_count()
@@ -104,10 +101,10 @@ def plan(
         agents.one(0),
     )
     agent_bytes, replay_bytes = _bytes(one), _bytes(_buffers(one))
-    device, num_devices = layout.mesh.devices.flat[0], layout.mesh.size
+    device, num_devices = layout.mesh.local_devices[0], len(layout.mesh.local_devices)
     on_cpu = device.platform == "cpu"
-    groups = num_devices // layout.data_shards
-    per_device = len(agents) // processes.count() // groups
+    groups = layout.mesh.size // layout.data_shards
+    per_device = len(agents) // groups
     # Mapped agents exist before and after a call, and some in transit; under `vmap` they stay
     # in place. A checkpoint takes two more copies on the host.
     mapped = layout.vmap_size is not None
@@ -118,7 +115,7 @@ def plan(
     needed = shard_bytes * (per_device * copies + in_transit)
     if needed > free:
         most = max(int((free / shard_bytes - in_transit) / copies), 0)
-        fit = processes.count() * groups * most
+        fit = groups * most
         size = f"{shown(free)} per device, at {shown(shard_bytes * copies)} each"
         raise ConfigError(option, len(agents), f"must be at most {fit} to fit into {size}.")
     kind = "CPU core" if on_cpu else device.device_kind
@@ -141,7 +138,7 @@ def program_bytes(programs: Iterable[Any], layout: Layout) -> tuple[float, float
 
     Includes the two copies of a checkpoint on the host, which on a CPU take the same memory.
     """
-    device = layout.mesh.devices.flat[0]
+    device, num_devices = layout.mesh.local_devices[0], len(layout.mesh.local_devices)
     on_cpu = device.platform == "cpu"
     sizes = [0]
     for program in programs:
@@ -149,7 +146,7 @@ def program_bytes(programs: Iterable[Any], layout: Layout) -> tuple[float, float
         if size is not None:
             own = size.argument_size_in_bytes + size.output_size_in_bytes - size.alias_size_in_bytes
             sizes.append(own + size.temp_size_in_bytes + 2 * on_cpu * size.argument_size_in_bytes)
-    return max(sizes), _free_bytes(device) / (layout.mesh.size if on_cpu else 1)
+    return max(sizes), _free_bytes(device) / (num_devices if on_cpu else 1)
 
 
 def _buffers(tree: Any) -> list[Any]:

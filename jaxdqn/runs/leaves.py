@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 
 class DamagedFile(Exception):
@@ -13,21 +14,32 @@ class DamagedFile(Exception):
 
 
 def on_host(tree: Any) -> Any:
-    """NumPy copies of all leaves, key data for keys; independent of devices and processes.
+    """NumPy copies of all leaves, key data for keys, of those rows that are on devices of this process.
 
     Copies, since on a CPU a view would prevent the state from being donated.
     """
-    return jax.tree.map(lambda leaf: np.array(key_data(leaf)), tree)
+
+    def copy(leaf: jax.Array) -> np.ndarray:
+        rows = sorted(key_data(leaf).addressable_shards, key=lambda x: x.index[0].start or 0)
+        return np.concatenate([np.asarray(x.data) for x in rows])
+
+    return jax.tree.map(copy, tree)
 
 
 def to_devices(template: Any, host: Any) -> Any:
     """Inverse of `on_host`: puts the leaves of `host` where those of `template` are."""
 
-    def put(leaf: jax.Array, saved: Any) -> jax.Array:
-        saved = jax.device_put(saved, key_data(leaf).sharding)
-        return jax.random.wrap_key_data(saved) if _is_key(leaf) else saved
+    def restore(leaf: jax.Array, saved: np.ndarray) -> jax.Array:
+        sharding = key_data(leaf).sharding
+        put = jax.make_array_from_process_local_data(sharding, saved)
+        return jax.random.wrap_key_data(put) if _is_key(leaf) else put
 
-    return jax.tree.map(put, template, host)
+    return jax.tree.map(restore, template, host)
+
+
+def put(array: np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """`array`, which every process has, on the devices of all processes."""
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def key_data(leaf: jax.Array) -> jax.Array:

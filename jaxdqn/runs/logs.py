@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import msgspec
 import numpy as np
@@ -116,17 +116,37 @@ def mean(values: Sequence[float | None]) -> float:
     return sum(present) / len(present) if present else math.nan
 
 
-class Log:
+class Rows:
+    """The rows of a run, in memory."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        """Continues after `rows`, to which `write` appends."""
+        self._rows = rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def write(self, chunk: int, report: Report) -> Row:
+        """Appends the row of a chunk and returns it."""
+        self._rows.append(row(chunk, report))
+        return self._rows[-1]
+
+
+class Log(Rows):
     """Writes rows to `metrics.jsonl`, `episodes.csv`, TensorBoard and, unless `quiet`, a progress bar."""
 
     def __init__(
-        self, path: Path, rows: list[Row], seeds: Sequence[int], total_steps: int, quiet: bool
+        self, rows: list[Row], path: Path, seeds: Sequence[int], total_steps: int, quiet: bool
     ) -> None:
         """Continues after `rows`, to which `write` appends.
 
         Rewrites the files from `rows`: after a crash they may be ahead, or end in half a line.
         """
-        self._rows, self._seeds = rows, seeds
+        super().__init__(rows)
+        self._seeds = seeds
         metrics = path / "metrics.jsonl"
         write_text(metrics, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = metrics.open("a")
@@ -138,9 +158,6 @@ class Log:
         options = {"unit_scale": True, "dynamic_ncols": True, "bar_format": BAR}
         self._bar = tqdm.auto.tqdm(total=total_steps, initial=steps, disable=quiet, **options)
 
-    def __enter__(self) -> "Log":
-        return self
-
     def __exit__(self, *exception: object) -> None:
         self._bar.close()
         for file in (self._board, self._file, self._episodes):
@@ -148,9 +165,8 @@ class Log:
 
     def write(self, chunk: int, report: Report) -> Row:
         """Appends the row of a chunk and its episodes to all logs, flushes the files, and returns the row."""
-        new = row(chunk, report)
         before = self._rows[-1]["env_steps"] if self._rows else 0
-        self._rows.append(new)
+        new = super().write(chunk, report)
         self._write_episodes(report)
         self._file.write(json.dumps(new) + "\n")
         self._file.flush()

@@ -1,5 +1,6 @@
 """The host loop of a run: train a chunk, log it, save a checkpoint, stop on request."""
 
+import contextlib
 import dataclasses
 import functools
 import sys
@@ -86,15 +87,15 @@ def train(
     function of `on_evaluation` is called with the row of `metrics.jsonl` after each evaluation; one
     that raises is not called again, with a warning. `draw_curve` writes `curve.png` from all rows.
 
-    If several processes share the run, each trains and saves its own shard of the agents;
-    `layout` is that of the shard. They exchange their reports after each chunk, and all log the
-    same rows.
+    If several processes share the run, all call this function, and process 0 alone writes logs,
+    pictures, policies and the result.
     """
     seconds = {"import": time.time() - psutil.Process().create_time()}
     seconds["import"] -= programs.seconds if programs else 0.0
+    first = processes.index() == 0
     with (
-        writable(processes.shared_directory(run_dir)),
-        locked(run_dir),
+        writable(run_dir),
+        locked(run_dir) if first else contextlib.nullcontext(),
         stop_request() as stop,
         checkpoint.Checkpoints(run_dir / "checkpoints", plan.keep, score) as checkpoints,
     ):
@@ -102,7 +103,6 @@ def train(
             stop.notice = STOPPING
             if programs is None:
                 compilation.announce()
-        agents = processes.shard(plan.agents)
         keys, values = compilation.inputs(plan, layout)
         programs = programs or compile_programs(make_trainer, evaluate, plan, layout)
         started = time.perf_counter()
@@ -115,45 +115,46 @@ def train(
         seconds["save"] = 0.0
         stopping, signal_number = False, 0
         hooks = list(on_evaluation)
-        with logs.Log(run_dir, rows, plan.agents.seeds, plan.total_steps, quiet) as log:
+        log = logs.Rows(rows)
+        if first:
+            log = logs.Log(rows, run_dir, plan.agents.seeds, plan.total_steps, quiet)
+        with log:
             while chunk < plan.num_chunks and not stopping:
                 chunk += 1
                 sessions, report = programs.chunks[plan.length(chunk)](sessions, values)
                 report = processes.gather(report)
                 _call(hooks, log.write(chunk, report))  # Appends to `rows`.
                 _require_one_finite(report, plan)
-                if plan.is_snapshot(chunk) and processes.index() == 0:
+                if plan.is_snapshot(chunk):
                     params = make_trainer(plan.agents.one(0)).params(sessions.state)
-                    # Sliced on the host: of an array on several devices this would be a collective.
-                    first = jax.tree.map(lambda leaf: leaf[:1], jax.device_get(params))
-                    save_snapshot(rows[-1]["env_steps"], first)
+                    one = jax.tree.map(lambda leaf: leaf[:1], processes.gather(params))
+                    if first:
+                        save_snapshot(rows[-1]["env_steps"], one)
                 # Read once per chunk: the chunk that stops must be the one that is saved.
                 signal_number = int(max(processes.gather(np.array([stop.signal_number]))))
                 stopping = signal_number != 0
                 if plan.is_checkpoint(chunk) or stopping:
                     asked = time.perf_counter()
-                    # `save` does nothing while another save is pending. The last checkpoint must be
-                    # saved, and several processes must save the same chunks.
-                    if stopping or chunk == plan.num_chunks or processes.count() > 1:
+                    # `save` does nothing while another save is pending, but the last one must be saved.
+                    if stopping or chunk == plan.num_chunks:
                         checkpoints.wait()
                     checkpoints.save(chunk, sessions, rows)
                     seconds["save"] += time.perf_counter() - asked
         stop.notice = ""
         seconds["run"] = time.perf_counter() - started
 
-        first_shards = [layout.row(k, len(agents)) for k in range(len(agents))]
+        num_agents = len(plan.agents)
+        shards = np.array([layout.row(k, num_agents) for k in range(num_agents)])
         final = make_trainer(plan.agents.one(0)).params(sessions.state)
-        of_each = jax.device_get((final, sessions.best_params, sessions.best_return))
-        *policies, best_return = processes.gather(
-            jax.tree.map(lambda leaf: leaf[np.array(first_shards)], of_each)
-        )
+        gathered = processes.gather((final, sessions.best_params, sessions.best_return))
+        *policies, best_return = jax.tree.map(lambda leaf: leaf[shards], gathered)
         policies = Policies(*policies)
-        save_policies(policies)
-        draw_curve(run_dir / "curve.png", rows)
+        if first:
+            save_policies(policies)
+            draw_curve(run_dir / "curve.png", rows)
         checkpoints.wait()
         if chunk < plan.num_chunks:
-            shared = processes.shared_directory(run_dir)
-            raise Interrupted(signal_number, rows[-1]["env_steps"], shared)
+            raise Interrupted(signal_number, rows[-1]["env_steps"], run_dir)
         result = Result(
             seeds=list(plan.agents.seeds),
             hyperparameters={name: list(x) for name, x in plan.agents.hyperparameters.items()},
@@ -164,7 +165,9 @@ def train(
             updates=rows[-1]["updates"],
             seconds={part: round(value, 3) for part, value in seconds.items()},
         )
-        write_json(run_dir / "result.json", dataclasses.asdict(result))
+        if first:
+            write_json(run_dir / "result.json", dataclasses.asdict(result))
+        processes.wait()  # All files exist when one of the processes returns.
         return result, policies
 
 

@@ -140,7 +140,7 @@ def _plain_dtype(dtype: np.dtype) -> np.dtype:
 
 def _plain_arrays(params: Params, order: list[str]) -> dict[str, np.ndarray]:
     """The leaves by name, as they are saved."""
-    arrays = jax.tree.leaves(leaves.on_host(params))
+    arrays = jax.tree.leaves(jax.device_get(params))
     plain = (leaf.view(_plain_dtype(leaf.dtype)) for leaf in arrays)
     return dict(zip(_names(params, order), plain, strict=True))
 

@@ -1,56 +1,39 @@
-"""Process groups: several processes, on one or more machines, that share the agents of a run.
+"""Several processes, on one or more machines, that train the agents of a run together by `jax.distributed`.
 
-Agents are independent, so each process trains and saves its own shard of them by a local
-program. After each chunk the processes exchange their reports and their stop requests.
+All execute the same programs on one mesh over the devices of all, and save one checkpoint together;
+process 0 alone writes the other files and talks to the user.
 """
 
 import contextlib
-import hashlib
 import json
-import os
-import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.experimental import multihost_utils
 
 from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.runs.errors import PROCESS_EXITED, RunError
 from jaxdqn.runs.signals import stop_if_requested
-from jaxdqn.training.population import Population
 
 START_TIMEOUT = 60
 """Seconds that processes wait for each other at the start."""
-
-
-class ProcessGroup(NamedTuple):
-    """The processes of a run."""
-
-    index: int = 0
-    """Index of this process, from 0."""
-    count: int = 1
-    """Number of processes."""
-    mesh: Mesh | None = None
-    """One CPU device of each process, for collectives; None for a single process."""
-
-
-_group = ProcessGroup()
+HEARTBEAT_TIMEOUT, SHUTDOWN_TIMEOUT = 10, 30
+"""Seconds after which JAX ends the others if one no longer answers, or has not ended with them."""
 
 
 def count() -> int:
     """Number of processes that share the run."""
-    return _group.count
+    return jax.process_count() if jax.distributed.is_initialized() else 1
 
 
 def index() -> int:
     """Index of this process, from 0."""
-    return _group.index
+    return jax.process_index() if jax.distributed.is_initialized() else 0
 
 
 def start(
@@ -69,46 +52,41 @@ def start(
         _wait_for(coordinator)
     elif coordinator:
         _require_free_port(coordinator)
+    # It would replace our handler of SIGTERM.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
-            coordinator, num_processes, process_id, initialization_timeout=START_TIMEOUT
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=START_TIMEOUT,
+            heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT,
+            shutdown_timeout_seconds=SHUTDOWN_TIMEOUT,
         )
     except (ValueError, RuntimeError) as error:
         option, value = ("coordinator", coordinator) if coordinator else ("distributed", True)
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(option, value, f"must connect the processes: {reason}") from None
-    # JAX has replaced the handler of SIGTERM in C++; Python still knows the previous one.
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
-    global _group
-    firsts = {device.process_index: device for device in reversed(jax.devices("cpu"))}
-    mesh = Mesh(np.array([firsts[k] for k in sorted(firsts)]), "process")
-    _group = ProcessGroup(jax.process_index(), jax.process_count(), mesh)
-    with _suppress_stdout():
-        gather(np.zeros(1))
-    # The connections that `gather` needs are open. Without the coordination service, the exit
-    # of a process is an error in `gather`; the service would abort all others with long traces.
-    jax.distributed.shutdown()
-    # Otherwise Orbax would let all processes save together, into one directory.
-    jax.process_count = lambda backend=None: 1  # pyright: ignore
-    jax.process_index = lambda backend=None: 0  # pyright: ignore
 
 
 def gather(tree: Any) -> Any:
-    """Concatenates leaves `[S / P, ...]` of all processes into NumPy arrays `[S, ...]`, by process index.
+    """NumPy arrays of all processes: of a global array all of it, of local ones `[...]` all, along the first axis.
 
     A collective: all processes must call it. Raises `RunError` if one of them has exited.
     """
-    local = jax.device_get(tree)
-    if _group.mesh is None:
-        return local
-    per_process = NamedSharding(_group.mesh, P("process"))
+    with others_present():
+        return multihost_utils.process_allgather(tree, tiled=True)
+
+
+@contextlib.contextmanager
+def others_present() -> Iterator[None]:
+    """Turns an error of JAX or Orbax in the block, which says that another process has exited, into `RunError`."""
     try:
-        shards = jax.tree.map(
-            lambda x: jax.make_array_from_process_local_data(per_process, np.asarray(x)), local
-        )
-        combined = jax.jit(lambda x: x, out_shardings=NamedSharding(_group.mesh, P()))(shards)
-        return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), combined)
-    except RuntimeError as error:
+        yield
+    except (RuntimeError, ValueError, TimeoutError) as error:
+        of_others = isinstance(error, jax.errors.JaxRuntimeError | TimeoutError)
+        if count() == 1 or not (of_others or "Gloo" in str(error)):
+            raise
         reason = str(error).splitlines()[0]
         raise RunError(
             f"another process of the run has exited ({reason}). Checkpoints are kept; "
@@ -117,37 +95,28 @@ def gather(tree: Any) -> Any:
         ) from None
 
 
-def require_same(config: Any) -> None:
-    """Raises `RunError` unless all processes were given the same `config`."""
-    text = json.dumps(config, sort_keys=True, default=str)
-    digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
-    others = gather(digest[None])
-    different = [str(k) for k in range(len(others)) if (others[k] != others[0]).any()]
-    if different:
-        names = ", ".join(different)
-        raise RunError(f"--process-id ({names}) must be given the same options as process 0.")
+def wait() -> None:
+    """Returns when all processes have called it; raises as `gather` does."""
+    gather(np.zeros(1))
 
 
-def shard(population: Population) -> Population:
-    """The `[S / P]` agents that this process trains."""
-    size = len(population) // count()
-    own = slice(index() * size, (index() + 1) * size)
-    hyperparameters = {name: x[own] for name, x in population.hyperparameters.items()}
-    return Population(population.seeds[own], hyperparameters)
+def require_same(options: Mapping[str, Any]) -> None:
+    """Raises `ConfigError`, which names the differences, unless all processes have the same `options`."""
+    text = json.dumps(options, default=str).encode()
+    padded = text.ljust(int(max(gather(np.array([len(text)])))))
+    first, *others = [json.loads(bytes(x)) for x in gather(np.frombuffer(padded, np.uint8)[None])]
+    for process, other in enumerate(others, start=1):
+        if other != first:
+            names = sorted(name for name in first if other.get(name) != first[name])
+            found = ", ".join(f"{name} {other.get(name)}, not {first[name]}" for name in names)
+            rule = f"must be given the same options and versions as process 0; it has {found}."
+            raise ConfigError("process_id", process, rule)
 
 
-def own_directory(run_dir: Path | None) -> Path | None:
-    """Run directory of this process: a subdirectory of `run_dir` if several processes share the run."""
-    if count() == 1:
-        return run_dir
-    if run_dir is None:
-        raise RunError("--run-dir (None) must be given if several processes share a run.")
-    return run_dir / f"process-{index()}"
-
-
-def shared_directory(own: Path) -> Path:
-    """Inverse of `own_directory`: the value of `--run-dir`."""
-    return own if count() == 1 else own.parent
+def require_shared(run_dir: Path | None) -> None:
+    """Raises `ConfigError` if several processes have no `run_dir` to share."""
+    if count() > 1 and run_dir is None:
+        raise ConfigError("run_dir", None, "must be given if several processes share a run.")
 
 
 def _is_distributed(
@@ -203,16 +172,3 @@ def _require_free_port(coordinator: str) -> None:
     except OSError as error:
         rule = f"must be a free port of this machine; {error}."
         raise ConfigError("coordinator", coordinator, rule) from None
-
-
-@contextlib.contextmanager
-def _suppress_stdout() -> Iterator[None]:
-    """Redirects stdout to nowhere, also for C++: Gloo prints a line for each connection."""
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)

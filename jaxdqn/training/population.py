@@ -1,5 +1,6 @@
 """Populations: many independent agents trained in one program."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ def layout(
     data_shards: int = 1,
     vmap_size: int | None = None,
 ) -> Layout:
-    """Assigns members evenly to `devices`, by default to as many local ones as divide them evenly.
+    """Assigns members evenly to `devices`, by default to as many of each process as divide them evenly.
 
     By default a CPU maps members one after another, which is faster there than `vmap` and
     bit-identical to training a member alone; an accelerator computes all of them in one
@@ -86,9 +87,8 @@ def layout(
     """
     check_at_least("data_shards", data_shards, 1)
     if devices is None:
-        devices = jax.local_devices()[
-            : num_devices(num_members, jax.local_device_count(), data_shards)
-        ]
+        count, available = jax.process_count(), jax.local_device_count()
+        devices = of_each_process(num_devices(num_members, available, data_shards, count))
     if len(devices) % data_shards:
         rule = f"must divide the number of devices ({len(devices)})."
         raise ConfigError("data_shards", data_shards, rule)
@@ -105,10 +105,19 @@ def layout(
     return Layout(mesh, vmap_size)
 
 
-def num_devices(num_members: int, available: int, data_shards: int = 1) -> int:
-    """The largest number of available devices to which members can be assigned evenly."""
-    groups = max(available // data_shards, 1)
-    return data_shards * max(n for n in range(1, groups + 1) if num_members % n == 0)
+def num_devices(
+    num_members: int, available: int, data_shards: int = 1, num_processes: int = 1
+) -> int:
+    """The largest number of the `available` devices of each process to which members can be assigned evenly."""
+    groups = range(1, max(available // data_shards, 1) + 1)
+    even = (n for n in groups if num_members % (n * num_processes) == 0)
+    return data_shards * max(even, default=1)
+
+
+def of_each_process(number: int) -> list[Any]:
+    """The first `number` devices of each process, process after process."""
+    by_process = itertools.groupby(jax.devices(), key=lambda device: device.process_index)
+    return [device for _, own in by_process for device in itertools.islice(own, number)]
 
 
 def each(

@@ -19,10 +19,11 @@ from jaxdqn.runs.errors import DAMAGED, RunError
 
 STATE = {
     "weights": jnp.linspace(0.0, 1.0, 600).reshape(20, 30),
-    "count": jnp.int32(7),
-    "flags": jnp.arange(9) % 2 == 0,
-    "key": jax.random.key(3),
+    "count": jnp.full(20, 7),
+    "flags": jnp.arange(180).reshape(20, 9) % 2 == 0,
+    "key": jax.random.split(jax.random.key(3), 20),
 }
+"""Of 20 agents."""
 
 
 def row(chunk, value=1.0):
@@ -39,7 +40,7 @@ def open_checkpoints(path, keep=3):
 
 def numbered(chunk):
     """`STATE` with the chunk as its count."""
-    return STATE | {"count": jnp.int32(chunk)}
+    return STATE | {"count": jnp.full(20, chunk)}
 
 
 def write(path, *chunks):
@@ -152,7 +153,8 @@ def test_the_checksum_detects_a_changed_number_that_orbax_reads(copy, monkeypatc
     def flipped(path, template):
         tree = load(path, template)
         if path.endswith("/2"):
-            tree["weights"] = tree["weights"] * np.float32(1 + 2**-23)
+            weights = tree["state"]["weights"]
+            tree["state"]["weights"] = weights.at[7, 3].multiply(np.float32(1 + 2**-23))
         return tree
 
     monkeypatch.setattr(checkpoint.ocp, "load", flipped)
@@ -201,7 +203,7 @@ def test_without_a_usable_checkpoint_raises_one_line_and_deletes_nothing(copy, c
     [
         ({"weights": jnp.zeros((20, 31))}, "weights is float32[20, 30], not float32[20, 31]"),
         ({"weights": jnp.zeros((20, 30), int)}, "weights is float32[20, 30], not int32[20, 30]"),
-        ({"bias": jnp.zeros(2)}, "bias is missing, not float32[2]"),
+        ({"bias": jnp.zeros((20, 2))}, "bias is missing, not float32[20, 2]"),
     ],
 )
 def test_names_leaves_of_another_program(original, other, line):
@@ -212,7 +214,7 @@ def test_names_leaves_of_another_program(original, other, line):
 def rewrite_metadata(path, leaf, **changes):
     """Changes the Zarr metadata of the array `leaf` in the checkpoint at `path`."""
     store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{path}/state/"}).result()
-    name = f"{leaf}/zarr.json".encode()
+    name = f"state.{leaf}/zarr.json".encode()
     metadata = json.loads(store.read(name).result().value)
     assert metadata.keys() >= changes.keys()
     store.write(name, json.dumps(metadata | changes).encode()).result()

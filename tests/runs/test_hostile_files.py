@@ -151,14 +151,7 @@ def test_a_checkpoint_with_invalid_rows_is_passed_over(undisturbed, tmp_path, ca
         _, state, _ = checkpoints.restore(sessions)
         path = tmp_path / "checkpoints" / "3"
         directory.delete(path)
-        metadata = {
-            "rows": log,
-            "sha256": checkpoint._checksum(checkpoint.leaves.on_host(state), log),
-        }
-        with checkpoint._one_process():
-            checkpoint.ocp.save(
-                str(path), checkpoint.leaves.on_host(state), custom_metadata=metadata
-            )
+        checkpoint._save(path, checkpoint.leaves.on_host(state), log)
     train(tmp_path, resume=True)
     assert "checkpoints/3 cannot be used" in capsys.readouterr().err
     assert rows(tmp_path) == rows(undisturbed[0])
