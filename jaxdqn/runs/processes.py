@@ -6,6 +6,7 @@ process 0 alone writes the other files and talks to the user.
 
 import contextlib
 import json
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -22,8 +23,8 @@ from jaxdqn.runs.signals import stop_if_requested
 
 START_TIMEOUT = 60
 """Seconds that processes wait for each other at the start."""
-HEARTBEAT_TIMEOUT, SHUTDOWN_TIMEOUT = 10, 30
-"""Seconds after which JAX ends the others if one no longer answers, or has not ended with them."""
+HEARTBEAT_TIMEOUT = 10
+"""Seconds after which JAX ends the others if one no longer answers."""
 
 
 def count() -> int:
@@ -52,8 +53,6 @@ def start(
         _wait_for(coordinator)
     elif coordinator:
         _require_free_port(coordinator)
-    # It would replace our handler of SIGTERM.
-    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -61,12 +60,13 @@ def start(
             process_id,
             initialization_timeout=START_TIMEOUT,
             heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT,
-            shutdown_timeout_seconds=SHUTDOWN_TIMEOUT,
         )
     except (ValueError, RuntimeError) as error:
         option, value = ("coordinator", coordinator) if coordinator else ("distributed", True)
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(option, value, f"must connect the processes: {reason}") from None
+    # JAX has replaced the handler of SIGTERM in C++; Python still knows the previous one.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def gather(tree: Any) -> Any:
