@@ -20,6 +20,7 @@ from experiments.lux.team import Team
 from experiments.results import estimates
 from jaxdqn.config import ConfigError
 from jaxdqn.envs.lux import maps
+from jaxdqn.envs.lux.decision import NUM_ACTIONS
 from jaxdqn.runs import cli, platform, trained
 from jaxdqn.runs.errors import RunError
 from jaxdqn.runs.trained import TrainedPolicy, Which
@@ -35,6 +36,8 @@ Side = Literal["nobody", "itself", "example"]
 class Args(trained.Args):
     """Plays a trained policy in the official engine of Lux, on test maps."""
 
+    epsilon: float = 0.0
+    """Probability with which a worker takes a random action; 0 to 1."""
     size: int = 12
     """Cells of a side of the map: 12, or 16; the policy must be trained on it."""
     maps: int = 100
@@ -67,6 +70,14 @@ def load(
         rule = f"must be {ENVS[name]}, the size of the maps on which the policy was trained."
         raise ConfigError("size", size, rule)
     return policy
+
+
+def exploring(
+    act: Callable[[np.ndarray], int], epsilon: float, seed: int = 0
+) -> Callable[[np.ndarray], int]:
+    """`act`, but with probability `epsilon` a random action."""
+    rng = np.random.default_rng(seed)
+    return lambda obs: int(rng.integers(NUM_ACTIONS)) if rng.random() < epsilon else act(obs)
 
 
 def play(lux: engine.Engine, seed: int, size: int, players: Sequence[Player]) -> Game:
@@ -135,14 +146,18 @@ def row(name: str, tiles: np.ndarray, units: np.ndarray) -> str:
 
 def main(args: Args) -> None:
     """Plays the games and prints a table."""
+    if not 0.0 <= args.epsilon <= 1.0:
+        raise ConfigError("epsilon", args.epsilon, "must lie between 0 and 1.")
     platform.configure()
     policy = load(args.run_dir, args.which, args.policy_seed, args.size)
     seeds = maps.load(args.size, "test").seed.tolist()
     if not 1 <= args.maps <= len(seeds):
         raise ConfigError("maps", args.maps, f"must lie between 1 and {len(seeds)}.")
 
+    act = exploring(lambda obs: int(policy.act(obs)), args.epsilon)
+
     def ours(team: int) -> Player:
-        return Team(lambda obs: int(policy.act(obs)), team, args.size).commands
+        return Team(act, team, args.size).commands
 
     sides: dict[Side, Callable[[int], Player]] = {
         "nobody": lambda team: nobody,

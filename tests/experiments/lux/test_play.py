@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import jaxdqn
@@ -29,6 +30,20 @@ def test_a_policy_of_another_environment_or_size_is_refused(monkeypatch, env, si
     monkeypatch.setattr(jaxdqn, "load", lambda *given: policy)
     with pytest.raises(ConfigError, match=line):
         play.load("runs", size=size)
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 1.5, float("nan")])
+def test_a_probability_out_of_range_is_refused(tmp_path, epsilon):
+    with pytest.raises(ConfigError, match=r"epsilon \(.*\) must lie between 0 and 1"):
+        play.main(play.Args(tmp_path, epsilon=epsilon))
+
+
+def test_the_random_actions_have_their_probability_and_are_uniform():
+    act = play.exploring(lambda obs: 7, epsilon=0.25)
+    taken = np.bincount([act(np.zeros(1)) for _ in range(12_000)], minlength=8)
+    # Standard deviations: 47 of the 9,000, and 22 of each 500.
+    assert abs(taken[7] - 9_000) < 240 and np.all(np.abs(taken[:6] - 500) < 110)
+    assert {play.exploring(lambda obs: 7, 0.0)(np.zeros(1)) for _ in range(100)} == {7}
 
 
 @pytest.mark.slow
