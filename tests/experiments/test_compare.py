@@ -14,7 +14,7 @@ from experiments import compare
 from experiments.results import trainings
 from jaxdqn import recipes, training
 from jaxdqn.recipes import AGENTS
-from jaxdqn.runs import experiment, logs
+from jaxdqn.runs import experiment, logs, prepared
 from jaxdqn.runs.errors import RunError
 
 SMALL = {"features": (8,), "channels": (2,), "num_envs": 8}
@@ -101,7 +101,7 @@ def test_an_agent_that_diverges_has_the_lowest_returns_and_is_not_repeated(tmp_p
     recipe = dataclasses.replace(recipe, config=config, steps=3_000)
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         found = trainings.train(recipe, [3, 7], tmp_path)
-        monkeypatch.setattr(experiment, "prepare", None)
+        monkeypatch.setattr(prepared, "prepare", None)
         assert trainings.train(recipe, [3, 7], tmp_path) == found
     assert [row["seed"] for row in found] == ["3", "7"]
     assert all(float(row["final_return"]) < -1e38 for row in found)
