@@ -96,7 +96,7 @@ def test_a_kill_ends_the_others_and_one_process_resumes_the_run_of_two(alone, tm
     code, out, err = finish(running[1 - victim])
     assert time.monotonic() - killed < 60 and out == ""
     # JAX ends a process that has lost another if no collective has failed before; jax 0.7 with code 1.
-    assert code in (PROCESS_EXITED, -signal.SIGABRT, 1), err
+    assert code in (PROCESS_EXITED, -signal.SIGABRT, 1) and "Traceback" not in err, err
     assert "another process of the run has exited (" in err or "another task died" in err
     runner.finish(running[victim])
     assert len(lines(tmp_path)) < len(lines(alone))
