@@ -185,16 +185,12 @@ def main(args: Args) -> None:
         recipe, args = experiment.complete(recipes.find(args.env, args.agent), args)
         check_configurations(recipe, args, configurations)
         trainings = [Training(recipe, args, part) for part in parts]
+        first, saved_config = processes.index() == 0, experiment.run_config(recipe, args)
+        quiet = args.quiet or not first
+        experiment.require_usable(args, saved_config)
         if not args.resume:  # The other parts are compiled when it is their turn.
-            trainings[0].training.check_memory(args.quiet)
-    saved_config = experiment.run_config(recipe, args)
-    processes.require_same(directory.flatten(saved_config) | directory.versions())
-    processes.require_shared(args.run_dir)
-    first, run_dir = processes.index() == 0, args.run_dir or Path()
-    if first:
-        run_dir = directory.create(args.run_dir, Path("runs/sweep"), saved_config, args.resume)
-    processes.wait()
-    quiet = args.quiet or not first
+            trainings[0].training.check_memory(quiet)
+    run_dir = experiment.create(args, Path("runs/sweep"), saved_config)
     say = (lambda line: None) if quiet else cli.say
     sizes = (len(configurations), "configuration"), (args.seeds, "seed"), (len(parts), "part")
     agents, seeds, programs = (cli.count(number, noun) for number, noun in sizes)

@@ -100,18 +100,12 @@ def main(
         recipe, args = complete(make_recipe(), args)
         agents = prepared.population(recipe, range(args.seed, args.seed + args.seeds))
         training = prepared.prepare(recipe, args, agents)
-        first = processes.index() == 0
-        quiet, used_config = args.quiet or not first, run_config(recipe, args)
-        processes.require_same(directory.flatten(used_config) | directory.versions())
-        processes.require_shared(args.run_dir)
-        if first:
-            directory.check(args.run_dir, used_config, args.resume)
+        first, used_config = processes.index() == 0, run_config(recipe, args)
+        quiet = args.quiet or not first
+        require_usable(args, used_config)
         training.check_memory(quiet)
     parent = Path("runs") / recipe.env_name.replace("/", "-").replace(":", "-")
-    run_dir = args.run_dir or Path()
-    if first:
-        run_dir = directory.create(args.run_dir, parent, used_config, args.resume)
-    processes.wait()
+    run_dir = create(args, parent, used_config)
     say = (lambda line: None) if quiet else cli.say
     for line in (
         *rounding(recipe),
@@ -179,6 +173,23 @@ def check_last_seed(seed: int, count: int) -> None:
     if seed + count > 2**31:
         rule = f"must be small enough that the last seed ({seed + count - 1}) is below 2147483648."
         raise ConfigError("seed", seed, rule)
+
+
+def require_usable(args: Any, used_config: dict[str, Any]) -> None:
+    """Raises an error if the processes disagree, or if the run directory holds something else; writes nothing."""
+    processes.require_same(directory.flatten(used_config) | directory.versions())
+    processes.require_shared(args.run_dir)
+    if processes.index() == 0:
+        directory.check(args.run_dir, used_config, args.resume)
+
+
+def create(args: Any, parent: Path, used_config: dict[str, Any]) -> Path:
+    """The run directory, by default a new one under `parent`, which process 0 creates for all."""
+    run_dir = args.run_dir or Path()
+    if processes.index() == 0:
+        run_dir = directory.create(args.run_dir, parent, used_config, args.resume)
+    processes.wait()
+    return run_dir
 
 
 def complete(recipe: Recipe, args: Any) -> tuple[Recipe, Any]:

@@ -14,7 +14,7 @@ import pytest
 import tensorstore
 from helpers.training import equal
 
-from jaxdqn.runs import checkpoint, loop
+from jaxdqn.runs import checkpoint, checkpoint_file, loop
 from jaxdqn.runs.errors import DAMAGED, RunError
 
 STATE = {
@@ -99,13 +99,13 @@ def test_keeps_a_checkpoint_ahead_of_the_log(tmp_path):
 
 def test_a_slow_disk_gets_fewer_checkpoints_and_delays_nothing(tmp_path, monkeypatch):
     """Nothing is written before `ready`; the state is donated in the meantime."""
-    ready, save = threading.Event(), checkpoint.ocp.save
+    ready, save = threading.Event(), checkpoint_file.ocp.save
 
     def slow(*args, **kwargs):
         assert ready.wait(60)
         return save(*args, **kwargs)
 
-    monkeypatch.setattr(checkpoint.ocp, "save", slow)
+    monkeypatch.setattr(checkpoint_file.ocp, "save", slow)
     change = jax.jit(lambda state: state | {"count": state["count"] + 1}, donate_argnums=0)
     state = jax.tree.map(jnp.copy, numbered(1))
     with open_checkpoints(tmp_path) as checkpoints:
@@ -123,7 +123,7 @@ def test_a_failed_save_raises_in_wait(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise ValueError("RESOURCE: no space\nand many more lines")
 
-    monkeypatch.setattr(checkpoint.ocp, "save", full)
+    monkeypatch.setattr(checkpoint_file.ocp, "save", full)
     line = r"1 could not be saved: ValueError: RESOURCE: no space$"
     with pytest.raises(OSError, match=line), open_checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, STATE, rows(1))
@@ -148,7 +148,7 @@ def test_every_flipped_bit_is_harmless_or_detected(copy, capsys):
 
 
 def test_the_checksum_detects_a_changed_number_that_orbax_reads(copy, monkeypatch, capsys):
-    load = checkpoint.ocp.load
+    load = checkpoint_file.ocp.load
 
     def flipped(path, template):
         tree = load(path, template)
@@ -157,7 +157,7 @@ def test_the_checksum_detects_a_changed_number_that_orbax_reads(copy, monkeypatc
             tree["state"]["weights"] = weights.at[7, 3].multiply(np.float32(1 + 2**-23))
         return tree
 
-    monkeypatch.setattr(checkpoint.ocp, "load", flipped)
+    monkeypatch.setattr(checkpoint_file.ocp, "load", flipped)
     assert restored(copy)[0] == 1
     assert "2 cannot be used: its checksum does not match; continuing" in capsys.readouterr().err
 

@@ -12,7 +12,17 @@ from helpers.report_run import write
 from helpers.training import TRAINER
 from PIL import Image
 
-from jaxdqn.runs import checkpoint, compilation, directory, files, policy_file, render, saved
+from jaxdqn.runs import (
+    checkpoint,
+    checkpoint_file,
+    compilation,
+    directory,
+    files,
+    leaves,
+    policy_file,
+    render,
+    saved,
+)
 from jaxdqn.runs.errors import DAMAGED, RunError
 from jaxdqn.training import population
 
@@ -151,7 +161,7 @@ def test_a_checkpoint_with_invalid_rows_is_passed_over(undisturbed, tmp_path, ca
         _, state, _ = checkpoints.restore(sessions)
         path = tmp_path / "checkpoints" / "3"
         directory.delete(path)
-        checkpoint._save(path, checkpoint.leaves.on_host(state), log)
+        checkpoint_file.save(path, leaves.on_host(state), log)
     train(tmp_path, resume=True)
     assert "checkpoints/3 cannot be used" in capsys.readouterr().err
     assert rows(tmp_path) == rows(undisturbed[0])
