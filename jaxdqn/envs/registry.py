@@ -48,7 +48,9 @@ def make(name: str) -> Env:
     elif is_gymnax(name):
         build = functools.partial(gymnax, name)
     else:
-        near = ", ".join(difflib.get_close_matches(name, names(), NEAREST, cutoff=0.0))
+        # Other suites are not imported for this: it takes seconds, and some of them write files.
+        known = suites.names(suite) if suite in suites.SUITES else [*OWN, *gymnax_names()]
+        near = ", ".join(difflib.get_close_matches(name, known, NEAREST, cutoff=0.0))
         raise ConfigError(
             "env", name, f"must be a known environment, such as {near}; see --list-envs."
         )

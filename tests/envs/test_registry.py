@@ -114,6 +114,10 @@ def test_a_suite_that_cannot_be_imported_does_not_hide_the_other_names(monkeypat
     monkeypatch.setattr(suites, "is_installed", lambda suite: suite == "pgx")
     monkeypatch.setitem(sys.modules, "pgx", None)
     assert "CartPole-v1" in envs.names()
+
+
+def test_an_unknown_name_imports_no_suite(monkeypatch):
+    monkeypatch.setattr(suites, "_import", lambda suite: pytest.fail(f"{suite} was imported"))
     with pytest.raises(ConfigError, match="such as CartPole-v1"):
         envs.make("CartPole-v0")
 
