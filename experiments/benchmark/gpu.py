@@ -14,9 +14,7 @@
 
 import json
 import statistics
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
+from experiments.benchmark import kernels
 from experiments.benchmark.measure import Row
 from experiments.results.markdown import table
 from jaxdqn import recipes, training
@@ -39,7 +38,7 @@ TRAINED: tuple[AgentName, ...] = ("dqn", "pqn")
 FIRST_SEED = 2000
 """First seed of the trainings; hyperparameters were chosen on those below 100."""
 EVAL_EPISODES = 100
-PROFILED_ITERATIONS, SHOWN_KERNELS = 20, 12
+PROFILED_ITERATIONS = 20
 PartName = Literal["agreement", "cartpole", "breakout", "variants", "profile"]
 
 
@@ -66,18 +65,21 @@ class Args:
 class Variant(NamedTuple):
     """A way to compile a training."""
 
-    options: dict[str, Any] = {}  # noqa: RUF012
+    options: dict[str, str]
     """Options of XLA."""
-    precision: str = "float32"
+    precision: str
     """Precision of matrix products and convolutions."""
 
 
 GRAPHS = "xla_gpu_enable_command_buffer"
+ALL_COMMANDS = "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,DYNAMIC_SLICE_FUSION,CONDITIONAL,WHILE"
+"""Unlike `XLA_FLAGS`, an option of the compiler replaces the default, and takes no `+WHILE`."""
+DEFAULT = Variant({}, "float32")
 VARIANTS = {
-    "default": Variant(),
-    "no command buffers": Variant({GRAPHS: ""}),
-    "command buffers with loops": Variant({GRAPHS: "+WHILE,+CONDITIONAL"}),
-    "tf32": Variant(precision="tensorfloat32"),
+    "default": DEFAULT,
+    "no command buffers": Variant({GRAPHS: "INVALID"}, "float32"),
+    "command buffers with loops": Variant({GRAPHS: ALL_COMMANDS}, "float32"),
+    "tf32": Variant({}, "tensorfloat32"),
 }
 
 
@@ -124,15 +126,14 @@ def identical(one: Any, other: Any) -> bool:
 def measure_cartpole(args: Args) -> list[Row]:
     """A row per number of seeds."""
     return [
-        whole(CARTPOLE, "dqn", args.cartpole_steps, seeds, Variant())
-        for seeds in args.cartpole_seeds
+        whole(CARTPOLE, "dqn", args.cartpole_steps, seeds, DEFAULT) for seeds in args.cartpole_seeds
     ]
 
 
 def measure_breakout(args: Args) -> list[Row]:
     """A row per agent and number of seeds."""
     return [
-        whole(BREAKOUT, agent, args.breakout_steps, seeds, Variant())
+        whole(BREAKOUT, agent, args.breakout_steps, seeds, DEFAULT)
         for agent in TRAINED
         for seeds in args.breakout_seeds
     ]
@@ -140,10 +141,9 @@ def measure_breakout(args: Args) -> list[Row]:
 
 def measure_variants(args: Args) -> list[Row]:
     """A row per variant, one seed each."""
-    variants = {"default": VARIANTS["default"]} if args.cpu else VARIANTS
     return [
         {"variant": name} | whole(BREAKOUT, "pqn", args.breakout_steps, 1, variant)
-        for name, variant in variants.items()
+        for name, variant in VARIANTS.items()
     ]
 
 
@@ -160,8 +160,9 @@ def whole(env: str, agent: AgentName, steps: int, seeds: int, variant: Variant) 
 
     keys = population.keys(range(FIRST_SEED, FIRST_SEED + seeds))
     started = time.perf_counter()
+    options = platform.compiler_options() | variant.options
     with jax.default_matmul_precision(variant.precision):
-        program = jax.jit(population.each(train, layout), compiler_options=options(variant))
+        program = jax.jit(population.each(train, layout), compiler_options=options)
         compiled = program.lower(keys).compile()
     begun = time.perf_counter()
     returns = np.asarray(compiled(keys))
@@ -183,46 +184,12 @@ def whole(env: str, agent: AgentName, steps: int, seeds: int, variant: Variant) 
     }
 
 
-def options(variant: Variant) -> dict[str, Any]:
-    """Options of `jax.jit` for a variant."""
-    return platform.compiler_options() | variant.options
-
-
 def measure_profile(args: Args) -> list[Row]:
     """The kernels that take most of the time of some iterations of DQN, and the time without a kernel."""
     trainer = recipes.find(BREAKOUT, "dqn").trainer(total_steps=args.breakout_steps)
     state = jax.jit(trainer.init)(jax.random.key(FIRST_SEED))
     run = jax.jit(lambda state: training.run(trainer, state, PROFILED_ITERATIONS))
-    jax.block_until_ready(run(state))
-    with tempfile.TemporaryDirectory() as folder:
-        with jax.profiler.trace(folder):
-            started = time.perf_counter()
-            jax.block_until_ready(run(state))
-            seconds = time.perf_counter() - started
-        (path,) = Path(folder).rglob("*.xplane.pb")
-        kernels, calls = busy(jax.profiler.ProfileData.from_file(str(path)))
-    total = sum(kernels.values())
-    return [
-        {"kernel": "(none is running)", "calls": 0, "share": max(1 - total / seconds, 0.0)},
-        *(
-            {"kernel": name, "calls": calls[name], "share": own / max(seconds, total)}
-            for name, own in kernels.most_common(SHOWN_KERNELS)
-        ),
-    ]
-
-
-def busy(profile: Any) -> tuple[Counter[str], Counter[str]]:
-    """Seconds and calls of each kernel of a GPU, or of each operation of a CPU that contains no other."""
-    seconds, calls = Counter(), Counter()
-    for plane in profile.planes:
-        for line in plane.lines:
-            if not line.name.startswith(("Stream", "tf_XLAEigen")):
-                continue
-            for event in line.events:
-                if not event.name.startswith(("while", "call", "ThunkExecutor")):
-                    seconds[event.name] += event.duration_ns / 1e9
-                    calls[event.name] += 1
-    return seconds, calls
+    return kernels.measure(lambda: run(state))
 
 
 PARTS: dict[PartName, Callable[[Args], list[Row]]] = {
@@ -236,15 +203,14 @@ PARTS: dict[PartName, Callable[[Args], list[Row]]] = {
 
 def cell(value: Any) -> str:
     """A figure of a row in a table."""
-    if value is None:
-        return "–"
-    return (
-        f"{value:,}"
-        if isinstance(value, int)
-        else f"{value:,.4g}"
-        if isinstance(value, float)
-        else value
-    )
+    match value:
+        case None:
+            return "–"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.4g}"
+    return value
 
 
 def main(args: Args) -> None:

@@ -4,11 +4,12 @@ import json
 import math
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import pytest
 from helpers import runner
 
-from experiments.benchmark import gpu
+from experiments.benchmark import gpu, kernels
 from jaxdqn.runs import leaves
 
 
@@ -49,6 +50,12 @@ def test_agents_are_compared_with_the_cpu_and_with_their_resumed_selves(monkeypa
     assert {x["resumed"] for x in gpu.measure_agreement(gpu.Args())} == {"different"}
 
 
+@pytest.mark.parametrize("variant", gpu.VARIANTS.values(), ids=gpu.VARIANTS.keys())
+def test_the_compiler_knows_the_options_of_a_variant(variant):
+    with jax.default_matmul_precision(variant.precision):
+        jax.jit(jnp.negative, compiler_options=variant.options).lower(1.0).compile()
+
+
 @pytest.mark.slow
 def test_a_whole_training_ends_as_that_of_the_program_for_users(tmp_path):
     options = ["--cpu", "--parts", "cartpole", "--cartpole-seeds", 2, "--cartpole-steps", 3000]
@@ -69,11 +76,11 @@ def test_the_time_of_a_loop_is_that_of_the_kernels_in_it():
     def event(name, microseconds):
         return SimpleNamespace(name=name, duration_ns=1e3 * microseconds)
 
-    kernels = [event("while.1", 90), event("gemm", 30), event("gather", 20), event("gemm", 30)]
+    events = [event("while.1", 90), event("gemm", 30), event("gather", 20), event("gemm", 30)]
     lines = [
-        SimpleNamespace(name="Stream #13(Compute)", events=kernels),
+        SimpleNamespace(name="Stream #13(Compute)", events=events),
         SimpleNamespace(name="XLA Ops", events=[event("gemm", 60)]),
     ]
-    seconds, calls = gpu.busy(SimpleNamespace(planes=[SimpleNamespace(lines=lines)]))
+    seconds, calls = kernels.busy(SimpleNamespace(planes=[SimpleNamespace(lines=lines)]))
     assert calls == {"gemm": 2, "gather": 1}
     assert seconds == pytest.approx({"gemm": 60e-6, "gather": 20e-6})
