@@ -5,19 +5,14 @@ import datetime
 import itertools
 import json
 import os
-import platform
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
-
-from jaxdqn.runs import files
+from jaxdqn.runs import files, versions
 from jaxdqn.runs.errors import DAMAGED, RunError, Unwritable
 from jaxdqn.runs.schema import RunFile
 from jaxdqn.runs.signals import stop_if_requested
@@ -29,8 +24,6 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-PACKAGES = ("jaxdqn", "jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
-"""Packages whose versions `config.json` records."""
 MOST_CONFIG = 1_000_000
 """Bytes of `config.json` at most."""
 
@@ -43,9 +36,9 @@ def create(path: Path | None, parent: Path, config: Mapping[str, Any], resume: b
     """
     check(path, config, resume)
     if path is not None and resume:
-        _warn_of_other_versions(read_config(path).versions, versions())
+        _warn_of_other_versions(read_config(path).versions, versions.found())
         return path
-    config = {"config": config, "versions": versions(), "git": _git_revision()}
+    config = {"config": config, "versions": versions.found(), "git": versions.git_revision()}
     stop_if_requested()
     path = _create_new(parent) if path is None else _create_at(path)
     write_json(path / "config.json", config)
@@ -231,25 +224,3 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """`config` as JSON stores it: tuples become lists, keys strings."""
     return json.loads(json.dumps(config))
-
-
-def versions() -> dict[str, str]:
-    """Of Python, of the packages that determine the numbers of a run, and the kind of device."""
-    found = {"python": platform.python_version(), "device": jax.devices()[0].device_kind}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def _git_revision() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

@@ -24,6 +24,7 @@ from jaxdqn.runs import (
     saved,
     signals,
     tracker,
+    versions,
 )
 from jaxdqn.runs.errors import DIVERGED, RunError
 from jaxdqn.runs.hardware import Hardware
@@ -177,7 +178,7 @@ def check_last_seed(seed: int, count: int) -> None:
 
 def require_usable(args: Any, used_config: dict[str, Any]) -> None:
     """Raises an error if the processes disagree, or if the run directory holds something else; writes nothing."""
-    processes.require_same(directory.flatten(used_config) | directory.versions())
+    processes.require_same(directory.flatten(used_config) | versions.found())
     processes.require_shared(args.run_dir)
     if processes.index() == 0:
         directory.check(args.run_dir, used_config, args.resume)
