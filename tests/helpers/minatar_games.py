@@ -162,3 +162,13 @@ ATTRIBUTES = {
     "Seaquest": seaquest,
     "SpaceInvaders": space_invaders,
 }
+
+
+def agrees(game, env, before, action, after, reward, terminated, obs):
+    """Whether the step is one of the outcomes of the original."""
+    expected = canonical(attributes(game, after))
+    for found_reward, terminal in outcomes(env, game, before, action, after):
+        if found_reward == reward and terminal == terminated and np.array_equal(env.state(), obs):
+            if canonical({name: vars(env)[name] for name in expected}) == expected:
+                return True
+    return False
