@@ -1,5 +1,6 @@
-"""A trainer on the chain environment, and comparisons of states and of compiled programs."""
+"""Trainers on the chain and on images, and comparisons of states and of compiled programs."""
 
+import dataclasses
 import re
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import optax
 from helpers.envs import LENGTH, chain
 
-from jaxdqn import agents, networks, replay, training
+from jaxdqn import agents, networks, recipes, replay, training
 
 GAMMA = 0.9
 
@@ -31,6 +32,15 @@ def chain_trainer(n_step=1, buffer_size=2_000, gamma=GAMMA, epsilon=1.0, time_li
 
 
 TRAINER = chain_trainer()
+
+
+def image_recipe(buffer_size=2_000):
+    """A small convolutional network on Breakout, trained for as many steps as the buffer holds."""
+    recipe = recipes.find("Breakout-MinAtar")
+    small = {"num_envs": 4, "num_steps": 2, "num_updates": 2, "learning_starts": 80}
+    small |= {"buffer_size": buffer_size, "batch_size": 8, "channels": (4,), "features": (8,)}
+    config = dataclasses.replace(recipe.config, **small)
+    return dataclasses.replace(recipe, config=config, steps=buffer_size)
 
 
 def losses(agent, params, target_params, batch, key=None):
@@ -58,16 +68,17 @@ def ring_sized_work(compiled, num_rows):
         "parameter", "get-tuple-element", "tuple", "bitcast", "dynamic-update-slice",
         "while", "conditional", "fusion", "call", "scatter",
     }  # fmt: skip
-    found, in_entry = [], False
+    on_ring, in_entry = [], False
     for line in compiled.as_text().splitlines():
         if line.endswith("{") and not line.startswith(" "):
             in_entry = line.startswith("ENTRY")
         instruction = re.match(r"\s+(?:ROOT )?%?\S+ = (\w+\[[\d,]*\])\S* ([\w-]+)\(", line)
         if instruction and not in_entry:
             shape, operation = instruction.groups()
-            if re.search(rf"[\[,]{num_rows}[,\]]", shape) and operation not in harmless:
-                found.append(f"{operation} {shape}")
-    return found
+            if re.search(rf"[\[,]{num_rows}[,\]]", shape):
+                on_ring.append((operation, shape))
+    assert on_ring, f"no array in a loop has {num_rows} rows"
+    return [(operation, shape) for operation, shape in on_ring if operation not in harmless]
 
 
 ROWS = 997

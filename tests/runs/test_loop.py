@@ -16,7 +16,7 @@ from helpers.loop_run import (
     rows,
     train,
 )
-from helpers.training import TRAINER, equal
+from helpers.training import TRAINER, equal, image_recipe
 
 from jaxdqn.runs import checkpoint, compilation, logs, loop, plots
 from jaxdqn.runs.errors import DIVERGED, RunError
@@ -126,12 +126,17 @@ def test_extra_scalars_of_a_trainer_are_logged(tmp_path):
     assert [row["bias"] for row in rows(tmp_path)] == [[2.0, 2.0]] * 3
 
 
-def test_the_program_of_a_chunk_on_eight_devices_has_no_collective():
+@pytest.mark.parametrize(
+    "images", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["chain", "images"]
+)
+def test_the_program_of_a_chunk_on_eight_devices_has_no_collective(images):
     """Agents are independent, in training and evaluation."""
+    recipe = image_recipe()
+    trainer, play = (recipe.trainer(), recipe.evaluate(6)) if images else (TRAINER, evaluate)
     plan = dataclasses.replace(PLAN, agents=Population(range(16)))
     layout = population.layout(16, jax.devices()[:8])
-    sessions = compilation.start(lambda _: TRAINER, layout)(plan.agents.keys(), {})
-    programs = compilation.compile_chunks(lambda _: TRAINER, evaluate, plan, layout, sessions, {})
+    sessions = compilation.start(lambda _: trainer, layout)(plan.agents.keys(), {})
+    programs = compilation.compile_chunks(lambda _: trainer, play, plan, layout, sessions, {})
     text = programs[10].as_text()
     collective = r"(all-reduce|all-gather|all-to-all|reduce-scatter|permute|send|recv)(-start)?\("
     assert "num_partitions=8" in text and not re.search(collective, text)

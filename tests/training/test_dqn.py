@@ -8,7 +8,15 @@ import numpy as np
 import optax
 import pytest
 from helpers.envs import LENGTH, chain
-from helpers.training import GAMMA, ROWS, TRAINER, chain_trainer, equal, ring_sized_work
+from helpers.training import (
+    GAMMA,
+    ROWS,
+    TRAINER,
+    chain_trainer,
+    equal,
+    image_recipe,
+    ring_sized_work,
+)
 
 from jaxdqn import agents, networks, replay, training
 from jaxdqn.config import ConfigError
@@ -166,9 +174,16 @@ def test_a_network_with_another_number_of_actions_raises_an_error():
 
 
 @pytest.mark.parametrize("layout", ["alone", "vmap"])
-@pytest.mark.parametrize("n_step", [1, 3])
-def test_the_compiled_loop_never_copies_the_replay(layout, n_step):
-    trainer = chain_trainer(n_step=n_step, buffer_size=4 * ROWS)
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        chain_trainer(buffer_size=4 * ROWS),
+        chain_trainer(buffer_size=4 * ROWS, n_step=3),
+        image_recipe(buffer_size=4 * ROWS).trainer(),
+    ],
+    ids=["chain", "chain n=3", "images"],
+)
+def test_the_compiled_loop_never_copies_the_replay(layout, trainer):
     program = partial(training.run, trainer, num_iterations=10)
     init, key = trainer.init, jax.random.key(0)
     if layout == "vmap":
