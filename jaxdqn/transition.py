@@ -20,7 +20,10 @@ class Transition(NamedTuple):
     reward: jax.Array
     """`[...]` float32; for n steps, their discounted sum."""
     discount: jax.Array
-    """`[...]` float32, `gamma * (1 - terminated)`: zero on termination, not on truncation; for m steps the product."""
+    """`[...]` float32, `gamma ** duration * (1 - terminated)`: zero on termination, not on truncation.
+
+    For m steps the product.
+    """
     done: jax.Array
     """`[...]` bool, `terminated | truncated`; for m steps, of the last."""
     next_obs: jax.Array

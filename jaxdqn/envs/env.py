@@ -27,6 +27,8 @@ class Env(NamedTuple):
     """Steps after which an episode is truncated; None for no limit."""
     render: Callable[[Any], jax.Array] | None = None
     """`(state) -> image`, uint8 `[H, W, 3]`; optional."""
+    time: Callable[[Any], jax.Array] | None = None
+    """`(state) -> time []` that discounts rewards, if steps do not all take as long; by default each takes 1."""
 
 
 class TimeStep(NamedTuple):
@@ -42,6 +44,8 @@ class TimeStep(NamedTuple):
     """`[N]` bool, whether the time limit ended it. If both are true, `terminated` takes precedence."""
     final_obs: jax.Array
     """`[N, *obs]`, the successor of the action, before any reset."""
+    duration: jax.Array | None = None
+    """`[N]`, the time k of the step, whose discount is `gamma ** k`; None if it is 1 in each environment."""
 
 
 class VectorEnv(NamedTuple):
@@ -76,6 +80,7 @@ def vectorize(env: Env, num_envs: int) -> VectorEnv:
     reset_envs = jax.vmap(lambda key: _arrays(env.reset(key)))
     step_envs = jax.vmap(lambda *inputs: _arrays(env.step(*inputs)))
     observe = jax.vmap(env.observe)
+    elapsed = None if env.time is None else jax.vmap(env.time)
 
     def reset(key: jax.Array) -> tuple[Episode, jax.Array]:
         state = reset_envs(jax.random.split(key, num_envs))
@@ -86,6 +91,7 @@ def vectorize(env: Env, num_envs: int) -> VectorEnv:
         step_keys = jax.random.split(step_key, num_envs)
         state, reward, terminated = step_envs(step_keys, episode.state, action)
         time = episode.time + 1
+        duration = None if elapsed is None else elapsed(state) - elapsed(episode.state)
         truncated = time >= (2**31 - 1 if env.time_limit is None else env.time_limit)
         final_obs, done = observe(state), terminated | truncated
         episode, obs = jax.lax.cond(
@@ -95,7 +101,7 @@ def vectorize(env: Env, num_envs: int) -> VectorEnv:
             (Episode(state, time), final_obs),
         )
         reward = reward.astype(jnp.float32)
-        return episode, TimeStep(obs, reward, terminated, truncated, final_obs)
+        return episode, TimeStep(obs, reward, terminated, truncated, final_obs, duration)
 
     return VectorEnv(reset, step, num_envs, env.num_actions, obs)
 
@@ -133,6 +139,8 @@ def check(env: Env) -> jax.ShapeDtypeStruct:
             f"step must return a scalar reward ({_shown(reward)}) "
             f"and a scalar bool terminated ({_shown(terminated)})."
         )
+    if env.time is not None and jax.eval_shape(env.time, state).shape:
+        raise ValueError("time must return a scalar.")
     return jax.ShapeDtypeStruct(obs.shape, obs.dtype)
 
 

@@ -1,6 +1,6 @@
 """Wrappers: functions `Env -> Env` that change one thing about an environment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -28,9 +28,11 @@ def sticky_actions(env: Env, probability: float) -> Env:
         inner, reward, terminated = env.step(step_key, inner, executed)
         return (inner, executed), reward, terminated
 
-    wrapped = env._replace(reset=reset, step=step, observe=lambda state: env.observe(state[0]))
-    render = env.render
-    return wrapped._replace(render=None if render is None else lambda state: render(state[0]))
+    def inner(function: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+        return None if function is None else lambda state: function(state[0])
+
+    functions = {name: inner(getattr(env, name)) for name in ("observe", "render", "time")}
+    return env._replace(reset=reset, step=step, **functions)
 
 
 def time_limit(env: Env, num_steps: int | None) -> Env:

@@ -57,11 +57,12 @@ def collect(
         action = policy(policy_key, params, actor.obs)
         env_state, timestep = env.step(env_key, actor.env_state, action)
         done = timestep.terminated | timestep.truncated
+        discount = gamma if timestep.duration is None else gamma**timestep.duration
         transition = Transition(
             obs=actor.obs,
             action=action,
             reward=timestep.reward,
-            discount=gamma * (1.0 - timestep.terminated),
+            discount=discount * (1.0 - timestep.terminated),
             done=done,
             next_obs=timestep.final_obs,
         )

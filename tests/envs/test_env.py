@@ -54,6 +54,13 @@ def test_a_time_limit_truncates_and_resets_each_environment_by_itself():
     np.testing.assert_array_equal(found.final_obs[:, 0], [1, 2, 3, 1, 2, 3, 1])
 
 
+def test_the_duration_of_a_step_is_that_of_its_own_episode():
+    """Not that to the new episode, which starts at time 0."""
+    assert right(envs.vectorize(counter(), 2), 3).duration is None
+    env = envs.vectorize(counter(time_limit=3, time=lambda state: state * state), 2)
+    np.testing.assert_array_equal(right(env, 5).duration[:, 0], [1, 3, 5, 1, 3])
+
+
 def test_a_termination_at_the_time_limit_is_both():
     env = envs.vectorize(chain_env(length=1, time_limit=1), 4)
     found = right(env, 5)
@@ -108,6 +115,7 @@ def test_a_state_may_hold_keys():
             {"step": lambda key, state, action: (state, 0.0, 0)},
             r"a scalar bool terminated \(int32\[\]\)",
         ),
+        ({"time": lambda state: jnp.zeros(2)}, r"time must return a scalar"),
     ],
 )
 def test_functions_that_do_not_fit_raise_an_error(fields, message):

@@ -42,6 +42,13 @@ def test_the_picture_is_that_of_the_wrapped_environment(wrap):
     assert wrap(ENV).render is None
 
 
+@pytest.mark.parametrize("wrap", [envs.flatten, lambda env: envs.sticky_actions(env, 0.5)])
+def test_the_time_is_that_of_the_wrapped_environment(wrap):
+    env = wrap(ENV._replace(reset=lambda key: STATE, time=lambda state: 2 * state))
+    assert env.time(env.reset(jax.random.key(0))) == 6
+    assert wrap(ENV).time is None
+
+
 def test_sticky_actions_repeat_with_their_probability():
     """Left after right: the position tells which action was executed."""
     env = envs.sticky_actions(ENV, 0.25)

@@ -4,12 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.envs import chain
+from helpers.envs import chain, chain_env
 
-from jaxdqn import policies
+from jaxdqn import envs, policies
 from jaxdqn.training import rollout
 
 ENV = chain(num_envs=6, length=4, time_limit=5)
+
+
+def move_right(key, params, obs):
+    return jnp.ones(len(obs), jnp.int32)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +33,18 @@ def test_only_termination_zeroes_the_discount(collected):
     truncated = t.done & ~terminated
     assert terminated.sum() > 50 and truncated.sum() > 50
     np.testing.assert_array_equal(t.discount, np.where(terminated, 0, np.float32(0.9)))
+
+
+def test_the_discount_of_a_step_is_gamma_to_the_power_of_its_duration():
+    """States 0 to 4 of the chain at the times 0, 0, 1, 4 and 6; the fifth step terminates."""
+    slow = chain_env(length=5, time_limit=None)._replace(
+        reset=lambda key: jnp.int32(0), time=lambda state: jnp.array([0, 0, 1, 4, 6])[state]
+    )
+    env = envs.vectorize(slow, 1)
+    actor = rollout.init(jax.random.key(0), env)
+    _, t, _ = rollout.collect(jax.random.key(1), None, actor, env, move_right, 0.9, 6)
+    expected = [1, 0.9, 0.9**3, 0.9**2, 0, 1]
+    np.testing.assert_allclose(t.discount[:, 0], expected, rtol=1e-6)
 
 
 def test_next_obs_is_the_successor_before_any_reset(collected):
