@@ -33,7 +33,8 @@ class Team:
     def commands(self, position: Position, turn: int) -> list[str]:
         """The commands of a turn; positions must come in order."""
         self._seat(position)
-        planes, seen = map_planes(position, self._team, self._size), numbers(position, self._team)
+        planes = map_planes(position, self._team, self._size)
+        seen = numbers(position, self._team, self._size)
         said = []
         for name in filter(None, self._slots):
             unit = position.units[name]
@@ -91,12 +92,13 @@ def map_planes(position: Position, team: int, size: int) -> np.ndarray:
     return planes
 
 
-def numbers(position: Position, team: int) -> Callable[[Unit, int], list[int]]:
+def numbers(position: Position, team: int, size: int) -> Callable[[Unit, int], list[int]]:
     """`(unit, turn) -> observation.NUMBERS`, each 0 to 255."""
-    own = [city for city in position.cities.values() if city.team == team]
-    num_tiles = max(sum(len(city.tiles) for city in own), 1)
+    tiles = [cell for c in position.cities.values() if c.team == team for cell in c.tiles]
     num_workers = sum(unit.team == team for unit in position.units.values())
     points = position.research[team]
+    needed = dict[str, int](zip(KINDS, rules.RESEARCH_POINTS.values(), strict=True))
+    sources = [cell for cell, (kind, _) in position.resources.items() if points >= needed[kind]]
 
     def seen(unit: Unit, turn: int) -> list[int]:
         parts = [
@@ -106,15 +108,26 @@ def numbers(position: Position, team: int) -> Callable[[Unit, int], list[int]]:
             (turn % rules.CYCLE >= rules.DAY_LENGTH, 1),
             (turn, rules.MAX_TURNS),
             *((points, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),
-            (num_workers, num_tiles),
+            (num_workers, max(len(tiles), 1)),
+            *(
+                (size + steps, 2 * size)
+                for goal in (tiles, sources)
+                for steps in nearest(goal, unit)
+            ),
         ]
         return [byte(part, whole) for part, whole in parts]
 
     return seen
 
 
+def nearest(goal: list[tuple[int, int]], unit: Unit) -> tuple[int, int]:
+    """Steps to the south and the east to the nearest cell of `goal`, the first of equal ones; none without a goal."""
+    steps = [(y - unit.y, x - unit.x) for x, y in goal]
+    return min(steps, key=lambda step: (sum(map(abs, step)), step), default=(0, 0))
+
+
 def look(planes: np.ndarray, own: list[int], unit: Unit) -> np.ndarray:
-    """The observation of `unit`, uint8 `[11, 11, 20]`, as `observation.observe`."""
+    """The observation of `unit`, uint8 `[11, 11, 24]`, as `observation.observe`."""
     padded = np.pad(planes, [(0, 0), (rules.RADIUS, rules.RADIUS), (rules.RADIUS, rules.RADIUS)])
     side = 2 * rules.RADIUS + 1
     seen = padded[:, unit.y : unit.y + side, unit.x : unit.x + side]

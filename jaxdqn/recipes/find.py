@@ -80,6 +80,7 @@ def find(env_name: str, agent_name: AgentName = "dqn") -> Recipe:
         tuned.eval_interval,
         tuned.solved_at,
         support,
+        transform=tuned.transform,
     )
 
 

@@ -1,5 +1,8 @@
 """Hyperparameters of Lux."""
 
+import functools
+
+from jaxdqn import training
 from jaxdqn.recipes.minatar import IMAGE
 from jaxdqn.recipes.tuned import Tuned
 
@@ -17,6 +20,8 @@ LUX = Tuned(
     obs_scale=1 / 255,
     steps=3_000_000,
     eval_interval=250_000,
+    # A greedy team can repeat the same moves for ever; it does so less with averaged parameters.
+    transform=functools.partial(training.average, decay=0.99),
 )
 
 TUNED = {"lux": LUX, "lux-16": LUX}

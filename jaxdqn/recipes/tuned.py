@@ -1,9 +1,10 @@
 """Hyperparameters that were tuned for an environment, as data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxdqn.recipes.algorithms import AgentName
+from jaxdqn.training.trainer import Trainer
 
 
 class Tuned(NamedTuple):
@@ -18,3 +19,5 @@ class Tuned(NamedTuple):
     steps: int = 100_000
     eval_interval: int = 5_000
     solved_at: float | None = None
+    transform: Callable[[Trainer], Trainer] = lambda trainer: trainer
+    """As `Recipe.transform`."""

@@ -25,7 +25,7 @@ from jaxdqn.runs import experiment
         ("FrozenLake-misc", [(16, 64), (64, 64), (64, 4)]),
         ("Breakout-MinAtar", [(3, 3, 4, 16), (1024, 128), (128, 3)]),
         ("snake", [(3, 3, 4, 16), (7056, 128), (128, 4)]),
-        ("lux", [(3, 3, 20, 16), (1296, 128), (128, 6)]),
+        ("lux", [(3, 3, 24, 16), (1296, 128), (128, 6)]),
         ("minatar-paper/Breakout", [(3, 3, 4, 16), (1024, 128), (128, 6)]),
     ],
 )
@@ -78,6 +78,8 @@ def test_lux_has_hyperparameters_of_its_own(name):
     recipe, image = (recipes.find(env, "pqn") for env in (name, "Breakout-MinAtar"))
     assert recipe.config.gamma > image.config.gamma
     assert recipe.obs_scale == 1 / 255
+    state = jax.eval_shape(recipe.trainer(total_steps=4_096).init, jax.random.key(0))
+    assert jax.tree.structure(state.params) == jax.tree.structure(state.state.learner.params)
 
 
 def test_a_transform_is_applied_to_the_trainer():

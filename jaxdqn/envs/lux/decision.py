@@ -51,7 +51,14 @@ def make(size: int = 12, split: str = "train") -> Env:
         opponents = jnp.arange(size**2) == state.game.opponent_cell
         return observation.observe(state.game, state.worker, state.chosen, opponents)
 
-    return Env(reset, step, observe, NUM_ACTIONS, render=lambda state: render.draw(state.game))
+    return Env(
+        reset,
+        step,
+        observe,
+        NUM_ACTIONS,
+        render=lambda state: render.draw(state.game),
+        time=lambda state: state.game.turn,
+    )
 
 
 def first(game: State) -> Decision:

@@ -31,12 +31,16 @@ NUMBERS = (
     "research towards coal",
     "research towards uranium",
     "workers per city tile",
+    "steps south to the nearest city tile",
+    "steps east to the nearest city tile",
+    "steps south to the nearest resource that can be collected",
+    "steps east to the nearest resource that can be collected",
 )
 CHANNELS = (*MAP, *NUMBERS)
 
 
 def observe(state: State, worker: jax.Array, chosen: jax.Array, opponents: jax.Array) -> jax.Array:
-    """The observation of `worker []`: uint8 `[11, 11, 20]`, whose channels are `CHANNELS` from 0 to 255.
+    """The observation of `worker []`: uint8 `[11, 11, 24]`, whose channels are `CHANNELS` from 0 to 255.
 
     `chosen [U]` are the actions of this turn so far, `opponents [C]` the city tiles of the other team.
     """
@@ -83,8 +87,30 @@ def _numbers(state: State, worker: jax.Array) -> jax.Array:
         (state.turn, rules.MAX_TURNS),
         *((state.research, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),
         (jnp.sum(state.workers.alive), jnp.maximum(jnp.sum(state.city >= 0), 1)),
+        *_steps_to_nearest(state.city >= 0, state.workers.cell[worker]),
+        *_steps_to_nearest(collectible(state), state.workers.cell[worker]),
     ]
     return jnp.stack([byte(part, whole) for part, whole in numbers])
+
+
+def collectible(state: State) -> jax.Array:
+    """Cells with a resource that the team can collect, `[C]` bool."""
+    points = jnp.array([0, *(rules.RESEARCH_POINTS[kind] for kind in sorted(rules.FUEL))])
+    return (state.amount > 0) & (state.research >= points[state.kind])
+
+
+def _steps_to_nearest(goal: jax.Array, cell: jax.Array) -> list[tuple[jax.Array, int]]:
+    """Steps to the south and to the east from `cell []` to the nearest cell of `goal [C]`, the first of equal ones.
+
+    Each as a part of twice the size of the board: a half is no step, less is north or west. Without a goal
+    there is no step.
+    """
+    size = math.isqrt(len(goal))
+    y, x = jnp.divmod(jnp.arange(len(goal)), size)
+    south, east = y - cell // size, x - cell % size
+    nearest = jnp.argmin(jnp.where(goal, abs(south) + abs(east), 2 * size))
+    steps = [jnp.where(jnp.any(goal), part[nearest], 0) for part in (south, east)]
+    return [(size + part, 2 * size) for part in steps]
 
 
 def byte(part: jax.Array, whole: jax.Array | int) -> jax.Array:

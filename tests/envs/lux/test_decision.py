@@ -47,6 +47,15 @@ def test_workers_in_cooldown_are_passed_over():
     assert state.game.turn == 1 and state.worker == 1
 
 
+def test_rewards_are_discounted_by_turns(env):
+    state = first(workers=[(14, EMPTY), (15, EMPTY)])
+    times = []
+    for action in (EAST, EAST, STAY):
+        times.append(int(env.time(state)))
+        state, _, _ = step(state, action)
+    assert times == [0, 0, 2]
+
+
 def test_the_potential_counts_tiles_with_fuel_for_a_night_and_cargo():
     # A city of two tiles pays 2 * 18 a turn: 180 of 360 for a night. A city alone pays 23: 0 of 230.
     crew = [(14, FULL), (15, (0, 50, 0)), (16, EMPTY)]
@@ -139,11 +148,25 @@ def test_the_observation_is_centred_on_the_worker():
         "research towards coal": 255,
         "research towards uranium": 128,
         "workers per city tile": 255,
+        "steps south to the nearest city tile": 128,
+        "steps east to the nearest city tile": 128,
+        # Of 12, uranium is not yet known: from (2, 3) the nearest are wood at (2, 1) and coal at (3, 2).
+        "steps south to the nearest resource that can be collected": np.ceil((6 - 2) / 12 * 255),
+        "steps east to the nearest resource that can be collected": 128,
     }
     for name, value in numbers.items():
         assert (channel(obs, name) == value).all(), name
     other = observation.observe(game, jnp.int32(0), jnp.zeros(6, jnp.int32), opponents)
     assert (channel(other, "can build a city tile here") == 255).all()
+    # From (2, 2) the city is at (2, 3).
+    south = channel(other, "steps south to the nearest city tile")
+    assert (south == np.ceil((6 + 1) / 12 * 255)).all()
+
+
+def test_without_a_city_or_a_resource_no_step_leads_to_the_nearest():
+    game = lux.state(workers=[(14, EMPTY)])._replace(city=jnp.full(36, -1))
+    obs = observation.observe(game, jnp.int32(0), jnp.zeros(6, jnp.int32), jnp.zeros(36, bool))
+    assert (obs[..., -4:] == 128).all()
 
 
 def test_episodes_start_on_maps_of_the_split_in_all_orientations(env):
@@ -165,7 +188,7 @@ def test_episodes_start_on_maps_of_the_split_in_all_orientations(env):
 @pytest.mark.parametrize("size", [12, 16])
 def test_it_is_a_valid_environment_with_a_picture(size):
     env = decision.make(size, "test")
-    assert envs.check(env).shape == (11, 11, 20)
+    assert envs.check(env).shape == (11, 11, 24)
     image = env.render(env.reset(jax.random.key(0)))
     assert image.shape == (16 * size, 16 * size, 3) and image.dtype == jnp.uint8
     assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) >= 6

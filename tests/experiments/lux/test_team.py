@@ -110,7 +110,7 @@ def test_the_network_in_numpy_has_the_values_of_the_policy():
     policy, rng = trained(), np.random.default_rng(0)
     with np.load(io.BytesIO(submission.weights(policy))) as data:
         params = dict(data)
-    obs = rng.integers(0, 256, (200, 11, 11, 20), np.uint8)
+    obs = rng.integers(0, 256, (200, 11, 11, 24), np.uint8)
     q = np.stack([network.q_values(params, one) for one in obs])
     np.testing.assert_allclose(q, policy.q_values(obs), atol=1e-4)
 
