@@ -150,7 +150,7 @@ def test_the_observation_is_centred_on_the_worker():
         "workers per city tile": 255,
         "steps south to the nearest city tile": 128,
         "steps east to the nearest city tile": 128,
-        # Of 12, uranium is not yet known: from (2, 3) the nearest are wood at (2, 1) and coal at (3, 2).
+        # Wood at (2, 1) is as near to (2, 3) as coal at (3, 2), and comes first.
         "steps south to the nearest resource that can be collected": np.ceil((6 - 2) / 12 * 255),
         "steps east to the nearest resource that can be collected": 128,
     }
@@ -161,6 +161,22 @@ def test_the_observation_is_centred_on_the_worker():
     # From (2, 2) the city is at (2, 3).
     south = channel(other, "steps south to the nearest city tile")
     assert (south == np.ceil((6 + 1) / 12 * 255)).all()
+
+
+def test_the_nearest_resource_is_one_that_is_known():
+    """Wood lies two cells to the west of the worker, uranium one cell to the east."""
+
+    def east(research):
+        game = lux.state(
+            [(13, rules.WOOD, 100), (16, rules.URANIUM, 100)],
+            workers=[(15, EMPTY)],
+            research=research,
+        )
+        obs = observation.observe(game, jnp.int32(0), jnp.zeros(6, jnp.int32), jnp.zeros(36, bool))
+        name = "steps east to the nearest resource that can be collected"
+        return int(channel(obs, name)[0, 0])
+
+    assert east(199) == np.ceil((6 - 2) / 12 * 255) and east(200) == np.ceil((6 + 1) / 12 * 255)
 
 
 def test_without_a_city_or_a_resource_no_step_leads_to_the_nearest():
