@@ -28,10 +28,10 @@ def sticky_actions(env: Env, probability: float) -> Env:
         inner, reward, terminated = env.step(step_key, inner, executed)
         return (inner, executed), reward, terminated
 
-    def inner(function: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    def of_inner(function: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
         return None if function is None else lambda state: function(state[0])
 
-    functions = {name: inner(getattr(env, name)) for name in ("observe", "render", "time")}
+    functions = {name: of_inner(getattr(env, name)) for name in ("observe", "render", "time")}
     return env._replace(reset=reset, step=step, **functions)
 
 

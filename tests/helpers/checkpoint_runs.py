@@ -1,4 +1,4 @@
-"""Checkpoints of 20 agents that nothing was trained for."""
+"""Checkpoints of 20 agents without a training."""
 
 import jax
 import jax.numpy as jnp
