@@ -65,16 +65,16 @@ def solved(returns: Sequence[float], threshold: float = SOLVED) -> str:
 
 
 def line(returns: Sequence[float], threshold: float | None = SOLVED) -> dict[str, str]:
-    """Heading -> cell of a table, without solve rate if `threshold` is None.
+    """Heading -> cell of a table, four digits each, without solve rate if `threshold` is None.
 
     `returns` and errors as in `solve_rate`.
     """
     middle = interquartile_mean(returns)
     solve_rate = {} if threshold is None else {f"≥ {threshold:g}": solved(returns, threshold)}
     return solve_rate | {
-        "mean": f"{np.mean(returns):.1f}",
-        "5 % quantile": f"{np.quantile(returns, 0.05):.1f}",
-        "IQM (95 %)": f"{middle.value:.1f} ({middle.low:.1f} to {middle.high:.1f})",
+        "mean": f"{np.mean(returns):.4g}",
+        "5 % quantile": f"{np.quantile(returns, 0.05):.4g}",
+        "IQM (95 %)": f"{middle.value:.4g} ({middle.low:.4g} to {middle.high:.4g})",
     }
 
 

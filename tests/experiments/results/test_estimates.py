@@ -80,15 +80,21 @@ def test_a_line_tells_of_the_seeds_that_failed():
     # from the lowest, among the 20s, and the middle half holds none of them.
     assert estimates.line([20.0] * 4 + [500.0] * 28) == {
         "≥ 475": "28 of 32 (72–95 %)",
-        "mean": "440.0",
-        "5 % quantile": "20.0",
-        "IQM (95 %)": "500.0 (500.0 to 500.0)",
+        "mean": "440",
+        "5 % quantile": "20",
+        "IQM (95 %)": "500 (500 to 500)",
     }
 
 
 def test_a_line_with_another_mark_says_so():
     found = estimates.line([1.0, 2.0, 3.0], threshold=2.5)
     assert found["≥ 2.5"].startswith("1 of 3") and found["5 % quantile"] == "1.1"
+
+
+def test_small_returns_keep_their_digits():
+    # DeepSea is solved with 0.99, at most 1; one digit after the point would show 1.0.
+    found = estimates.line([0.99, 0.99, 0.99], threshold=None)
+    assert found["mean"] == "0.99" and found["IQM (95 %)"] == "0.99 (0.99 to 0.99)"
 
 
 @pytest.mark.parametrize("returns", [[], [500.0, math.nan], [math.inf]])
