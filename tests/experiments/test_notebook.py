@@ -1,4 +1,4 @@
-"""The notebooks in English and Korean, executed from top to bottom in a kernel and folder of their own."""
+"""The notebook, executed from top to bottom in a kernel and folder of its own; the Korean one has the same code."""
 
 import ast
 import base64
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import nbformat
 import pytest
 from helpers.browser import chromium, listen, needs_chromium
-from helpers.notebooks import ENGLISH, KOREAN, cell, read
+from helpers.notebooks import ENGLISH, cell, read
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -39,10 +39,10 @@ class Executed(NamedTuple):
     folder: Path
 
 
-@pytest.fixture(scope="module", params=(ENGLISH, KOREAN), ids=("english", "korean"))
-def executed(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
-    notebook = read(request.param)
+    notebook = read(ENGLISH)
     (parameters,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
     tree = ast.parse(parameters.source)
     assert SMALL.keys() < {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

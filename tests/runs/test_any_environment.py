@@ -17,8 +17,7 @@ from jaxdqn.runs.errors import Interrupted
 SMALL = {"num_envs": 8, "features": (16,)}
 REPLAY = {"learning_starts": 80, "buffer_size": 800, "batch_size": 16, "num_updates": 1}
 PAIRS = [
-    ("Breakout-MinAtar", "dqn"),
-    ("Breakout-MinAtar", "rainbow"),
+    ("Breakout-MinAtar", "prioritized"),
     ("FrozenLake-misc", "pqn"),
 ]
 
