@@ -84,7 +84,10 @@ def sample_noise(key: jax.Array, params: NoisyParams, num: int) -> jax.Array:
     """`num` independent samples `[num, M]` of `f(x)`, M the sum of inputs and outputs of all noisy layers."""
     sizes = [sum(layer["kernel"].shape) for layer in noisy_layers(params.mean).values()]
     normal = jax.random.normal(key, (num, sum(sizes)))
-    return jnp.sign(normal) * jnp.sqrt(jnp.abs(normal))
+    # By a loop, since XLA stores what a loop returns; otherwise it computes the noise anew for each weight.
+    return jax.lax.map(
+        lambda x: jnp.sign(x) * jnp.sqrt(jnp.abs(x)), normal, batch_size=max(num // 2, 1)
+    )
 
 
 def perturb(params: NoisyParams, noise: jax.Array) -> Params:
