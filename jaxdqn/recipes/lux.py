@@ -10,11 +10,12 @@ LUX = Tuned(
     {**IMAGE.config, "gamma": 0.997, "epsilon_end": 0.02, "exploration_fraction": 0.1},
     {
         "pqn": {
-            "num_envs": 32,
-            "num_steps": 64,
+            "num_envs": 16,
+            "num_steps": 256,
             "num_epochs": 2,
-            "num_minibatches": 16,
-            "td_lambda": 0.9,
+            "num_minibatches": 32,
+            # A team decides several times in a turn: λ must be near 1 for returns to reach beyond it.
+            "td_lambda": 0.98,
         }
     },
     obs_scale=1 / 255,
