@@ -153,9 +153,10 @@ def value_range(probe: Probe, gamma: float, time_limit: int | None) -> dict[str,
     """`v_min` and `v_max` that hold the return of the extreme rewards at every step.
 
     The horizon is `1 / (1 - gamma)`, at most the time limit. Rewards that a random rollout does not
-    reach are clipped; without any reward the range is [-1, 1].
+    reach are clipped. `v_max` is at least 1, which is what a goal that random actions miss is
+    commonly worth; without any reward the range is [-1, 1].
     """
     horizon = min(1 / max(1 - gamma, 1e-3), time_limit or 1_000)
     low, high = min(probe.reward_min, 0.0) * horizon, max(probe.reward_max, 0.0) * horizon
     low, high = float(f"{low:.2g}"), float(f"{high:.2g}")
-    return {"v_min": low, "v_max": high} if low < high else {"v_min": -1.0, "v_max": 1.0}
+    return {"v_min": low if low < high else -1.0, "v_max": max(high, 1.0)}

@@ -102,7 +102,9 @@ def test_a_probe_measures_observations_and_rewards_of_random_actions():
     ("rewards", "gamma", "limit", "expected"),
     [
         ((0.0, 1.0), 0.99, None, (0.0, 100.0)),
-        ((-1.0, 0.0), 0.99, 50, (-50.0, 0.0)),
+        ((-1.0, 0.0), 0.99, 50, (-50.0, 1.0)),
+        # DeepSea, whose treasure of 1 random actions do not find: 10 steps cost at most 0.01.
+        ((-0.001, 0.0), 0.99, 10, (-0.01, 1.0)),
         ((-2.0, 3.0), 0.9, 500, (-20.0, 30.0)),
         ((0.0, 0.0), 0.99, None, (-1.0, 1.0)),
         ((1.0, 1.0), 1.0, None, (0.0, 1_000.0)),
@@ -166,9 +168,9 @@ def test_convolutions_that_leave_nothing_of_the_image_raise_an_error():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, (-100.0, 0.0)),
-        ({"gamma": 0.998}, (-500.0, 0.0)),
-        ({"gamma": 0.998, "v_min": -700.0}, (-700.0, 0.0)),
+        ({}, (-100.0, 1.0)),
+        ({"gamma": 0.998}, (-500.0, 1.0)),
+        ({"gamma": 0.998, "v_min": -700.0}, (-700.0, 1.0)),
         ({"gamma": 0.998, "v_max": 9.0}, (-500.0, 9.0)),
     ],
 )
