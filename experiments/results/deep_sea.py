@@ -3,20 +3,11 @@
 python experiments/results/run.py --envs experiments.results.deep_sea:size_10
 """
 
+from functools import partial
+
 from jaxdqn import envs
-from jaxdqn.envs import Env
 
-
-def size_10() -> Env:
-    """Ten steps an episode."""
-    return envs.gymnax("DeepSea-bsuite", size=10)
-
-
-def size_14() -> Env:
-    """Fourteen steps."""
-    return envs.gymnax("DeepSea-bsuite", size=14)
-
-
-def size_20() -> Env:
-    """Twenty steps."""
-    return envs.gymnax("DeepSea-bsuite", size=20)
+size_10, size_14, size_20 = (
+    partial(envs.gymnax, "DeepSea-bsuite", size=size) for size in (10, 14, 20)
+)
+"""`() -> Env` with as many steps an episode."""

@@ -40,15 +40,18 @@ def test_every_agent_trains_on_images(name):
 
 
 @pytest.mark.slow
-def test_a_seed_has_the_numbers_of_train_py_to_the_bit(tmp_path):
+@pytest.mark.parametrize("agent", ["dqn", "pqn"])
+def test_a_seed_has_the_numbers_of_train_py_to_the_bit(tmp_path, agent):
     """Of the policy, the returns and the curve, alone in `train.py` and as one of two here."""
     steps = 3_000
-    options = experiment.EnvArgs(steps=steps, seed=4, run_dir=tmp_path / "alone", quiet=True)
-    args = compare.Args(agents=("dqn",), steps=steps, seeds=2, seed=3, repeats=0, out=tmp_path)
+    options = experiment.EnvArgs(
+        agent=agent, steps=steps, seed=4, run_dir=tmp_path / "alone", quiet=True
+    )
+    args = compare.Args(agents=(agent,), steps=steps, seeds=2, seed=3, repeats=0, out=tmp_path)
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         experiment.train(options)
         compare.main(args)
-    together = tmp_path / f"CartPole-v1-dqn-{steps}-3-4"
+    together = tmp_path / f"CartPole-v1-{agent}-{steps}-3-4"
     for name in ("final.npz", "best.npz"):
         alone, both = (np.load(path / "policy" / name) for path in (tmp_path / "alone", together))
         assert alone.files == both.files

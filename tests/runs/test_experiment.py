@@ -169,10 +169,11 @@ def test_watching_plays_in_gymnax_and_gymnasium(small):
 
 
 @pytest.mark.slow
-def test_cartpole_is_solved(tmp_path):
+@pytest.mark.parametrize("agent", ["dqn", "double", "dueling"])
+def test_cartpole_is_solved(tmp_path, agent):
     """With 20,000 of the default 50,000 steps, by at least one of three seeds."""
     run_dir = tmp_path / "run"
-    options = ["--steps", 20_000, "--seeds", 3, "--eval-interval", 19_000]
+    options = ["--steps", 20_000, "--seeds", 3, "--agent", agent, "--eval-interval", 19_000]
     code, _, err = runner.run("cartpole.py", *options, "--quiet", "--run-dir", run_dir)
     assert code == 0, err
     final = json.loads((run_dir / "result.json").read_text())["final_return"]
