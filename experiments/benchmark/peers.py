@@ -1,7 +1,7 @@
 """Speed beside other libraries: the same work in each, in turns, as updates per second.
 
     python experiments/benchmark/peers.py
-    python experiments/benchmark/peers.py --seeds 1 --libraries rejax jaxnasium
+    python experiments/benchmark/peers.py --works breakout --seeds 1 --libraries rejax jaxnasium
 
 The other libraries are installed into a virtual environment of their own. Each trains in a process
 of its own, which waits while another one is timed.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from experiments.benchmark.measure import Row, spread, subprocess_env
-from experiments.benchmark.peer_worker import NUM_ENVS
+from experiments.benchmark.peer_works import WORKS, WorkName
 from experiments.results import markdown
 from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.runs import cli
@@ -31,6 +31,8 @@ OURS = "jaxdqn"
 class Args:
     """Time the same work in jaxdqn and in other libraries."""
 
+    works: tuple[WorkName, ...] = get_args(WorkName)
+    """Trainings that are timed: DQN on CartPole and on Breakout-MinAtar, PQN on Breakout-MinAtar."""
     libraries: tuple[LibraryName, ...] = get_args(LibraryName)
     """Libraries to compare with."""
     seeds: tuple[int, ...] = (1, 32)
@@ -44,9 +46,9 @@ class Args:
 class Worker:
     """A library in a process of its own."""
 
-    def __init__(self, python: str, library: str, seeds: int) -> None:
+    def __init__(self, python: str, library: str, work: WorkName, seeds: int) -> None:
         script = Path(__file__).with_name("peer_worker.py")
-        command = [python, str(script), library, str(seeds)]
+        command = [python, str(script), library, work, str(seeds)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, text=True, env=subprocess_env(), stdin=pipe, stdout=pipe, stderr=pipe
@@ -95,10 +97,10 @@ def install(environment: Path) -> str:
     return str(python)
 
 
-def measure(args: Args, python: str, seeds: int) -> list[Row]:
-    """The lines of the table for one number of agents."""
-    workers = {OURS: Worker(sys.executable, OURS, seeds)}
-    workers |= {name: Worker(python, name, seeds) for name in args.libraries}
+def measure(args: Args, python: str, work: WorkName, seeds: int) -> list[Row]:
+    """The lines of the table for one training and number of agents."""
+    workers = {OURS: Worker(sys.executable, OURS, work, seeds)}
+    workers |= {name: Worker(python, name, work, seeds) for name in args.libraries}
     try:
         for _ in range(args.repeats):
             for worker in workers.values():
@@ -107,10 +109,10 @@ def measure(args: Args, python: str, seeds: int) -> list[Row]:
         for worker in workers.values():
             worker.close()
     ours = workers[OURS].rates
-    return [line(name, seeds, worker, ours) for name, worker in workers.items()]
+    return [line(name, work, seeds, worker, ours) for name, worker in workers.items()]
 
 
-def line(name: str, seeds: int, worker: Worker, ours: list[float]) -> Row:
+def line(name: str, work: WorkName, seeds: int, worker: Worker, ours: list[float]) -> Row:
     """The line of a library; the last column is our rate in the same turn over its own."""
     if worker.problem:
         return dict.fromkeys(HEADINGS, "–") | {
@@ -119,11 +121,20 @@ def line(name: str, seeds: int, worker: Worker, ours: list[float]) -> Row:
             "updates per second": worker.problem,
         }
     ratios = [x / y for x, y in zip(ours, worker.rates, strict=True)]
+    env_steps = WORKS[work].num_envs * WORKS[work].num_steps / WORKS[work].num_updates
     cells = (
-        *(name, str(seeds), spread(worker.rates), spread(worker.rates, scale=NUM_ENVS)),
+        *(name, str(seeds), spread(worker.rates), spread(worker.rates, scale=env_steps)),
         *(f"{worker.compile_seconds:.1f} s", spread(ratios)),
     )
     return dict(zip(HEADINGS, cells, strict=True))
+
+
+def title(name: WorkName) -> str:
+    """The work in words."""
+    work = WORKS[name]
+    agent = "PQN" if work.num_epochs else "DQN"
+    steps = f"{work.num_envs} environments, {work.num_updates} updates of {work.batch_size}"
+    return f"{work.env}, {agent}, {steps} per {work.num_envs * work.num_steps} environment steps"
 
 
 HEADINGS = (
@@ -137,16 +148,17 @@ HEADINGS = (
 
 
 def main(args: Args) -> None:
-    """Prints one table."""
+    """Prints a table for each training."""
     check_at_least("repeats", args.repeats, 1)
     for seeds in args.seeds:
         check_at_least("seeds", seeds, 1)
-    if not args.seeds:
-        raise ConfigError("seeds", "", "must name at least one number of agents.")
+    for option in ("works", "seeds"):
+        if not getattr(args, option):
+            raise ConfigError(option, "", "must name at least one.")
     python = install(args.environment)
-    lines = [line for seeds in args.seeds for line in measure(args, python, seeds)]
-    title = f"CartPole, {NUM_ENVS} environments, one update per step of all: median (least to most)"
-    cli.say(markdown.table(title, lines))
+    for work in args.works:
+        lines = [x for seeds in args.seeds for x in measure(args, python, work, seeds)]
+        cli.say(markdown.table(f"{title(work)}: median (least to most)", lines))
 
 
 if __name__ == "__main__":
