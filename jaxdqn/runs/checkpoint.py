@@ -110,7 +110,12 @@ class Checkpoints:
             if first and (path.is_symlink() or not path.is_dir()):  # Orbax would follow a link.
                 directory.delete(path)
             with processes.others_present():
-                checkpoint_file.save(path, host, rows)
+                try:
+                    checkpoint_file.save(path, host, rows)
+                except TimeoutError:  # Parts of Orbax wait 300 s for each other.
+                    if processes.count() > 1:
+                        raise
+                    checkpoint_file.save(path, host, rows)  # This process was stopped or suspended.
         except RunError:
             raise
         except Exception as error:  # Orbax reports a full disk by exceptions of many types.

@@ -1,5 +1,6 @@
 """The checkpoints of a run: which are kept, slow and full disks."""
 
+import contextlib
 import threading
 
 import jax
@@ -66,3 +67,23 @@ def test_a_failed_save_raises_in_wait(tmp_path, monkeypatch):
         checkpoints.save(1, STATE, rows(1))
         checkpoints.wait()
     assert checkpoints.chunks() == []
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_save_that_timed_out_is_tried_once_more(tmp_path, monkeypatch, failures):
+    """As after minutes in which the machine was suspended."""
+    save, calls = checkpoint_file.ocp.save, []
+
+    def suspended(*args, **kwargs):
+        calls.append(args)
+        if len(calls) <= failures:
+            raise TimeoutError("no signal")
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoint_file.ocp, "save", suspended)
+    failed = pytest.raises(OSError, match=r"1 could not be saved: TimeoutError: no signal")
+    with failed if failures == 2 else contextlib.nullcontext(), open_checkpoints(tmp_path) as saved:
+        saved.save(1, numbered(1), rows(1))
+        saved.wait()
+    assert len(calls) == 2
+    assert failures == 2 or equal(restored(tmp_path)[1], numbered(1))
