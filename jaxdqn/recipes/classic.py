@@ -12,6 +12,7 @@ SOLVED = 475.0
 OBS_SCALE = (1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2)
 
 CARTPOLE_AGENTS: dict[AgentName, dict[str, Any]] = {
+    "iqn": {"learning_rate": 1e-3},
     "noisy": {"learning_rate": 5e-3},
     "pqn": {"learning_rate": 5e-3},
 }
