@@ -9,7 +9,7 @@ import pytest
 from helpers.checkpoint_runs import STATE, numbered, open_checkpoints, restored, row, rows, write
 from helpers.training import equal
 
-from jaxdqn.runs import checkpoint_file
+from jaxdqn.runs import checkpoint_file, leaves
 
 
 def test_restores_the_newest_state_and_its_rows(tmp_path):
@@ -55,6 +55,14 @@ def test_a_slow_disk_gets_fewer_checkpoints_and_delays_nothing(tmp_path, monkeyp
         checkpoints.save(4, state, rows(4))
     assert checkpoints.chunks() == [1, 4]
     assert equal(restored(tmp_path)[1], numbered(4))
+
+
+def test_a_save_of_one_process_uses_no_device(tmp_path):
+    """A copy to a CPU device can wait for the chunk that runs there."""
+    host = leaves.on_host(numbered(1))
+    with jax.transfer_guard_host_to_device("disallow_explicit"):
+        checkpoint_file.save(tmp_path / "1", host, rows(1))
+    assert equal(restored(tmp_path)[1], numbered(1))
 
 
 def test_a_failed_save_raises_in_wait(tmp_path, monkeypatch):
