@@ -30,7 +30,7 @@ MOST_METADATA, ROW_BYTES = 10_000_000, 2_000
 def save(path: Path, host: Any, rows: list[Row]) -> None:
     """Saves the rows `host [R / P, ...]` of each process in one checkpoint; all processes must call it."""
     saved = {"state": host, "sha256": _checksums(host)}
-    if processes.count() > 1:
+    if processes.count() > 1:  # With one, a copy to a device would wait for the chunk there.
         sharding = _rows_of_processes()
         saved = jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), saved)
     metadata = cast(Any, {"rows": rows, "sha256": _checksum(rows)})
