@@ -15,7 +15,7 @@ from experiments.results import rows
 from experiments.results.rows import LOWEST, Row
 from jaxdqn.config import ConfigError
 from jaxdqn.recipes import Recipe
-from jaxdqn.runs import directory, experiment, files, logs, platform, prepared
+from jaxdqn.runs import cli, directory, experiment, files, logs, platform, prepared
 from jaxdqn.runs.errors import DIVERGED, Interrupted, RunError
 
 FIELDS = (
@@ -141,4 +141,4 @@ def curve_of(row: Row) -> tuple[list[int], list[float]]:
 def hardware() -> str:
     """The device of JAX, such as `2 CPU cores`."""
     device = jax.devices()[0]
-    return f"{platform.cores()} CPU cores" if device.platform == "cpu" else device.device_kind
+    return cli.count(platform.cores(), "CPU core") if device.platform == "cpu" else device.device_kind

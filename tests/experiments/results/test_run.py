@@ -33,7 +33,7 @@ def test_it_trains_what_the_file_lacks_and_draws_each_environment(tmp_path, caps
         steps, returns = trainings.curve_of(row)
         assert steps == sorted(steps) and len(steps) >= 1
         assert returns[-1] == pytest.approx(float(row["final_return"]), rel=1e-3)
-        assert float(row["seconds"]) >= 0 and row["hardware"].endswith("CPU cores")
+        assert float(row["seconds"]) >= 0 and " CPU core" in row["hardware"]
     said = capsys.readouterr().out
     assert "Catch-bsuite, 3,000 environment steps" in said and "| pqn | 3 |" in said
     assert {path.name for path in args.out.glob("*.png")} == {"Catch-bsuite.png", "CartPole-v1.png"}
