@@ -1,6 +1,19 @@
 """Hyperparameters of MinAtar and of other environments with image observations."""
 
+from typing import Any
+
+from jaxdqn.recipes.algorithms import AgentName
 from jaxdqn.recipes.tuned import Tuned
+
+IMAGE_AGENTS: dict[AgentName, dict[str, Any]] = {
+    "c51": {"learning_rate": 1e-3},
+    "double": {"learning_rate": 1e-3},
+    "noisy": {"learning_rate": 1e-3},
+    "pqn": {"num_envs": 128, "num_epochs": 2, "num_minibatches": 32},
+    "qr": {"learning_rate": 1e-3},
+    "rainbow": {"learning_rate": 1e-3},
+}
+"""Differences of other agents from DQN, learning rates chosen on seed 0 of Breakout."""
 
 IMAGE = Tuned(
     {
@@ -17,7 +30,7 @@ IMAGE = Tuned(
         "tau": 1.0,
         "exploration_fraction": 0.2,
     },
-    {"pqn": {"num_envs": 128, "num_epochs": 2, "num_minibatches": 32}},
+    IMAGE_AGENTS,
     steps=500_000,
     eval_interval=25_000,
 )
