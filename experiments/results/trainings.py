@@ -141,4 +141,5 @@ def curve_of(row: Row) -> tuple[list[int], list[float]]:
 def hardware() -> str:
     """The device of JAX, such as `2 CPU cores`."""
     device = jax.devices()[0]
-    return cli.count(platform.cores(), "CPU core") if device.platform == "cpu" else device.device_kind
+    on_cpu = device.platform == "cpu"
+    return cli.count(platform.cores(), "CPU core") if on_cpu else device.device_kind
