@@ -33,7 +33,7 @@ def test_it_trains_what_the_file_lacks_and_draws_each_environment(tmp_path, caps
         steps, returns = trainings.curve_of(row)
         assert steps == sorted(steps) and len(steps) >= 1
         assert returns[-1] == pytest.approx(float(row["final_return"]), rel=1e-3)
-        assert float(row["seconds"]) >= 0 and " CPU core" in row["hardware"]
+        assert float(row["seconds"]) >= 0 and row["hardware"] == trainings.hardware()
     said = capsys.readouterr().out
     assert "Catch-bsuite, 3,000 environment steps" in said and "| pqn | 3 |" in said
     assert {path.name for path in args.out.glob("*.png")} == {"Catch-bsuite.png", "CartPole-v1.png"}
@@ -70,3 +70,9 @@ def test_a_return_that_is_not_finite_is_the_lowest():
 def test_invalid_input_gets_one_line(options, message):
     code, out, err = runner.run(str(Path("results") / "run.py"), *options)
     assert (code, out) == (2, "") and err.strip().splitlines()[-1].startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, "1 CPU core"), (2, "2 CPU cores")])
+def test_the_hardware_of_a_row_names_the_cores(monkeypatch, cores, expected):
+    monkeypatch.setattr(trainings.platform, "cores", lambda: cores)
+    assert trainings.hardware() == expected
