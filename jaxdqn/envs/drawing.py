@@ -16,7 +16,7 @@ Color = tuple[int, int, int]
 
 
 class Canvas:
-    """An image `[height, width, 3]` with coordinates in metres, the y axis upwards."""
+    """An image with coordinates in metres, the y axis upwards; its colours are planes `[3, height, width]`."""
 
     def __init__(
         self, left: Any, right: Any, bottom: float, height: int = HEIGHT, width: int = WIDTH
@@ -25,13 +25,14 @@ class Canvas:
         self.metre = width / (right - left)
         x = left + (jnp.arange(width) + 0.5) / self.metre
         y = bottom + (height - jnp.arange(height) - 0.5) / self.metre
-        self.points = jnp.stack(jnp.meshgrid(x, y), axis=-1)
-        self.image = jnp.broadcast_to(jnp.array(BACKGROUND, jnp.float32), (height, width, 3))
+        self.x, self.y = jnp.meshgrid(x, y)
+        self.image = jnp.broadcast_to(planes(BACKGROUND), (3, height, width))
 
     def line(self, start: Any, end: Any, width: float, color: Color) -> None:
         """A line with round ends and `width` in metres."""
-        start, along = jnp.asarray(start), jnp.asarray(end) - jnp.asarray(start)
-        self.fill(distance_to_line(self.points - start[None, None], along) - width / 2, color)
+        along = end[0] - start[0], end[1] - start[1]
+        offset = self.x - start[0], self.y - start[1]
+        self.fill(distance_to_line(offset, along) - width / 2, color)
 
     def disc(self, centre: Any, diameter: float, color: Color) -> None:
         """A disc with its diameter in metres."""
@@ -39,36 +40,41 @@ class Canvas:
 
     def rectangle(self, centre: Any, width: float, height: float, color: Color) -> None:
         """A rectangle with sides in metres, parallel to the axes."""
-        half = jnp.array([[[width, height]]]) / 2
-        excess = jnp.abs(self.points - jnp.asarray(centre)[None, None]) - half
-        self.fill(jnp.max(excess, axis=-1), color)
+        beside = jnp.abs(self.x - centre[0]) - width / 2
+        above = jnp.abs(self.y - centre[1]) - height / 2
+        self.fill(jnp.maximum(beside, above), color)
 
     def graph(self, height: Any, left: float, right: float, width: float, color: Color) -> None:
         """The graph of the function `height(x)` from `left` to `right`, `width` metres thick."""
-        x, y = self.points[..., 0], self.points[..., 1]
-        slope = jax.vmap(jax.vmap(jax.grad(height)))(x)
-        distance = jnp.abs(y - height(x)) / jnp.sqrt(1.0 + slope**2) - width / 2
-        self.fill(jnp.where((x >= left) & (x <= right), distance, jnp.inf), color)
+        slope = jax.vmap(jax.vmap(jax.grad(height)))(self.x)
+        distance = jnp.abs(self.y - height(self.x)) / jnp.sqrt(1.0 + slope**2) - width / 2
+        inside = (self.x >= left) & (self.x <= right)
+        self.fill(jnp.where(inside, distance, jnp.inf), color)
 
     def pixels(self) -> jax.Array:
-        """The image, uint8."""
-        return jnp.round(self.image).astype(jnp.uint8)
+        """The image, uint8 `[height, width, 3]`."""
+        return jnp.moveaxis(jnp.round(self.image).astype(jnp.uint8), 0, -1)
 
     def fill(self, distance: jax.Array, color: Color | jax.Array) -> None:
-        """The points at a signed `distance [height, width]` below 0; `color` may be an image.
+        """The points at a signed `distance [height, width]` below 0; `color` may be planes.
 
         A pixel that the edge crosses is covered in part.
         """
-        cover = jnp.clip(0.5 - distance * self.metre, 0.0, 1.0)[..., None]
-        color = jnp.broadcast_to(jnp.asarray(color, jnp.float32), self.image.shape)
-        self.image = self.image + cover * (color - self.image)
+        cover = jnp.clip(0.5 - distance * self.metre, 0.0, 1.0)
+        color = planes(color) if isinstance(color, tuple) else color
+        self.image = self.image + cover[None] * (color - self.image)
 
 
-def distance_to_line(offset: jax.Array, along: jax.Array) -> jax.Array:
-    """Distances `[height, width]` of the points `offset [height, width, 2]` to the line from 0 to `along [2]`."""
-    t = offset @ along / jnp.maximum(along @ along, 1e-9)
-    nearest = jnp.clip(t, 0.0, 1.0)[..., None] * along[None, None]
-    return jnp.linalg.norm(offset - nearest, axis=-1)
+def planes(color: Color) -> jax.Array:
+    """The colour as planes `[3, 1, 1]`."""
+    return jnp.array(color, jnp.float32)[:, None, None]
+
+
+def distance_to_line(offset: tuple[Any, Any], along: tuple[Any, Any]) -> jax.Array:
+    """Distances of the points `offset`, x and y, to the line from 0 to `along`."""
+    (x, y), (dx, dy) = offset, along
+    t = jnp.clip((x * dx + y * dy) / jnp.maximum(dx * dx + dy * dy, 1e-9), 0.0, 1.0)
+    return jnp.hypot(x - t * dx, y - t * dy)
 
 
 def cart_pole(state: Any) -> jax.Array:
@@ -119,9 +125,9 @@ def snake(state: Any) -> jax.Array:
     size = len(state.body)
     margin, pixels = WALL / CELL, size * CELL + 2 * WALL
     canvas = Canvas(-margin, size + margin, -margin, pixels, pixels)
-    cells = jnp.floor(canvas.points).astype(jnp.int32)
-    column, row = cells[..., 0] + 1, size - cells[..., 1]
-    offset = canvas.points - cells - 0.5
+    left, below = jnp.floor(canvas.x), jnp.floor(canvas.y)
+    column, row = left.astype(jnp.int32) + 1, size - below.astype(jnp.int32)
+    offset = canvas.x - left - 0.5, canvas.y - below - 0.5
     board = jnp.pad(jnp.ones((size, size), bool), 1)[row, column]
     canvas.fill(jnp.where(board, 1.0, -1.0), DARK)
     canvas.fill(jnp.where(board & ((row + column) % 2 == 0), -1.0, 1.0), SQUARE)
@@ -133,16 +139,16 @@ def snake(state: Any) -> jax.Array:
         """Distance to the half of a cell towards a neighbour, and whether the body continues there."""
         neighbour = jnp.roll(padded, (along[1], -along[0]), axis=(0, 1))
         linked = (padded > 0) & (neighbour > 0) & (jnp.abs(padded - neighbour) == 1)
-        distance = distance_to_line(offset, jnp.array(along) / 2)
+        distance = distance_to_line(offset, (along[0] / 2, along[1] / 2))
         return jnp.where(linked[row, column], distance, jnp.inf), linked[head]
 
     padded = jnp.pad(state.body, 1)
     head = state.head[0] + 1, state.head[1] + 1
     sides = ((0, 1), (1, 0), (0, -1), (-1, 0))
     tubes, necks = zip(*map(tube, sides), strict=True)
-    middle = jnp.where(padded[row, column] > 0, jnp.linalg.norm(offset, axis=-1), jnp.inf)
-    age = 1.0 - padded[row, column, None] / jnp.max(state.body)
-    green, pale = (jnp.array([[color]], jnp.float32) for color in (GREEN, PALE_GREEN))
+    middle = jnp.where(padded[row, column] > 0, jnp.hypot(*offset), jnp.inf)
+    age = 1.0 - padded[row, column][None] / jnp.max(state.body)
+    green, pale = planes(GREEN), planes(PALE_GREEN)
     canvas.fill(jnp.stack([middle, *tubes]).min(axis=0) - 0.36, green + age * (pale - green))
 
     neck = jnp.stack(necks).astype(jnp.float32) @ jnp.array(sides, jnp.float32)

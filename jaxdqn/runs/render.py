@@ -1,7 +1,9 @@
 """Pictures of a policy: an animation of one episode, or a plot of its observations."""
 
+import functools
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,11 +96,16 @@ def play(key: jax.Array, params: Params, env: Env, policy: Policy) -> EpisodeRec
     record = EpisodeRecord(shown, np.asarray(action)[shown], rewards, obs, None)
     if env.render is None:
         return record
-    images = np.asarray(jax.jit(jax.vmap(env.render))(states))
+    images = np.asarray(jax.jit(functools.partial(draw_all, env.render))(states))
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
         rule = "render must return uint8 [H, W, 3]"
         raise ValueError(f"{rule}, not {images.dtype} {list(images.shape[1:])}")
     return record._replace(images=images)
+
+
+def draw_all(render: Callable[[Any], jax.Array], states: Any) -> jax.Array:
+    """The images of `states [T]`, one after another: all at once would take gigabytes."""
+    return jax.lax.map(render, states)
 
 
 def is_grid(obs: np.ndarray) -> bool:

@@ -46,6 +46,13 @@ def test_the_picture_of_the_environment_has_precedence(tmp_path):
         assert animation.width % 5 == 0 and animation.width >= 200
 
 
+def test_the_images_of_a_long_episode_take_little_memory():
+    env = envs.make("CartPole-v1")
+    states = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), render.MAX_FRAMES))
+    program = jax.jit(lambda states: render.draw_all(env.render, states)).lower(states).compile()
+    assert program.memory_analysis().temp_size_in_bytes < 20_000_000
+
+
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)])
 def test_a_grid_is_drawn_in_colours_with_a_legend(tmp_path, shape):
     env = ENV._replace(observe=lambda state: jnp.zeros(shape, bool).at[state, 2].set(True))
