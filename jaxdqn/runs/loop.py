@@ -103,6 +103,7 @@ def train(
             stop.notice = STOPPING
             if programs is None:
                 compilation.announce()
+        params_of = make_trainer(plan.agents.one(0)).params
         keys, values = compilation.inputs(plan, layout)
         programs = programs or compile_programs(make_trainer, evaluate, plan, layout)
         started = time.perf_counter()
@@ -126,8 +127,8 @@ def train(
                 _call(hooks, log.write(chunk, report))  # Appends to `rows`.
                 _require_one_finite(report, plan)
                 if plan.is_snapshot(chunk):
-                    params = make_trainer(plan.agents.one(0)).params(sessions.state)
-                    one = jax.tree.map(lambda leaf: leaf[:1], processes.gather(params))
+                    params = processes.gather(params_of(sessions.state))
+                    one = jax.tree.map(lambda leaf: leaf[:1], params)
                     if first:
                         save_snapshot(rows[-1]["env_steps"], one)
                 # Read once per chunk: the chunk that stops must be the one that is saved.
@@ -145,8 +146,8 @@ def train(
 
         num_agents = len(plan.agents)
         shards = np.array([layout.row(k, num_agents) for k in range(num_agents)])
-        final = make_trainer(plan.agents.one(0)).params(sessions.state)
-        gathered = processes.gather((final, sessions.best_params, sessions.best_return))
+        final = params_of(sessions.state), sessions.best_params, sessions.best_return
+        gathered = processes.gather(final)
         *policies, best_return = jax.tree.map(lambda leaf: leaf[shards], gathered)
         policies = Policies(*policies)
         if first:
