@@ -43,7 +43,7 @@ def test_every_agent_trains_on_images(name):
 @pytest.mark.parametrize("agent", ["dqn", "pqn"])
 def test_a_seed_has_the_numbers_of_train_py_to_the_bit(tmp_path, agent):
     """Of the policy, the returns and the curve, alone in `train.py` and as one of two here."""
-    steps = 3_000
+    steps = 4_000
     options = experiment.EnvArgs(
         agent=agent, steps=steps, seed=4, run_dir=tmp_path / "alone", quiet=True
     )

@@ -20,9 +20,9 @@ from jaxdqn.runs.errors import DAMAGED, RunError
 
 SHORT = (
     "--steps",
-    2_000,
+    2_200,
     "--eval-interval",
-    500,
+    400,
     "--eval-episodes",
     4,
     "--config.buffer-size",

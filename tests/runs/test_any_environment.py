@@ -25,8 +25,9 @@ PAIRS = [
 
 def options(recipe, run_dir, **more):
     given = SMALL | (REPLAY if recipe.algorithm.replay else {})
-    steps = 1_200 if recipe.algorithm.replay else 2_400
-    numbers = {"steps": steps, "eval_interval": steps // 4, "eval_episodes": 3}
+    # Four chunks of the same length.
+    steps, interval = (1_200, 280) if recipe.algorithm.replay else (2_048, 512)
+    numbers = {"steps": steps, "eval_interval": interval, "eval_episodes": 3}
     overrides = experiment.Overrides(**given)
     return experiment.EnvArgs(
         env=recipe.env_name,

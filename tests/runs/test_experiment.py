@@ -44,8 +44,8 @@ def test_a_run_writes_all_files_and_prints_their_paths(small):
     }  # fmt: skip
     assert {path.name for path in run_dir.iterdir()} == expected
     policy = {path.name for path in (run_dir / "policy").iterdir()}
-    # (3000 - 1000) / 8 = 250 iterations: chunks of 62, snapshots after chunks 1, 2 and 4.
-    snapshots = {f"{1000 + 8 * 62 * chunk}-steps.npz" for chunk in (1, 2, 4)}
+    # (3000 - 1000) / 8 = 250 iterations: chunks of 50, snapshots after chunks 1, 2 and 4.
+    snapshots = {f"{1000 + 8 * 50 * chunk}-steps.npz" for chunk in (1, 2, 4)}
     assert policy == {"final.npz", "best.npz", "final.stablehlo"} | snapshots
     assert f"\nRun directory: {run_dir}\n" in out
     assert f"\nResults: {run_dir / 'report.html'}, curve.png, policy.gif.\n" in out

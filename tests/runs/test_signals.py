@@ -100,7 +100,7 @@ def test_handlers_and_files_are_as_before_after_a_run(tmp_path):
 )
 def test_ctrl_c_on_a_terminal_of_80_columns(tmp_path, seen, last):
     """The answer begins a line of its own after the message or the bar, and fits into the columns."""
-    words = ["-m", "jaxdqn", *runner.SMALL, "--steps", "900000", "--run-dir", tmp_path / "run"]
+    words = ["-m", "jaxdqn", *runner.SMALL, "--steps", "901000", "--run-dir", tmp_path / "run"]
     terminal, end = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), end)
