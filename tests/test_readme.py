@@ -54,7 +54,7 @@ def test_the_own_environment_of_the_package_page_is_learned_from_its_file(tmp_pa
     code = PACKAGE[1]
     assert len(code.splitlines()) <= 30 and sum(map(bool, code.splitlines())) <= 25
     (tmp_path / "corridor.py").write_text(code)
-    command = [sys.executable, "-m", "jaxdqn", "--env", "corridor:make", "--steps", "11000"]
+    command = [sys.executable, "-m", "jaxdqn", "--env", "corridor:make", "--steps", "10000"]
     command += ["--run-dir", "run"]
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     result = json.loads((tmp_path / "run" / "result.json").read_text())

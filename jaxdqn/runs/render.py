@@ -104,7 +104,7 @@ def play(key: jax.Array, params: Params, env: Env, policy: Policy) -> EpisodeRec
 
 
 def draw_all(render: Callable[[Any], jax.Array], states: Any) -> jax.Array:
-    """The images of `states [T]`, one after another: all at once would take gigabytes."""
+    """The images of `states [T]`, one after another: all at once would take up to a gigabyte."""
     return jax.lax.map(render, states)
 
 
