@@ -229,7 +229,7 @@ ALGORITHMS: dict[AgentName, Algorithm] = {
         COMMON | REPLAY | PRIORITIES | SUPPORT | {"noise_scale"},
         prioritized,
         no_epsilon,
-        defaults={"priority_alpha": 0.5},
+        defaults={"priority_alpha": 0.5, "n_step": 3},
     ),
     "advantage": Algorithm(advantage, DQN | {"advantage_alpha"}),
     # The operator is defined for single steps only, so that `n_step` is not read.

@@ -34,7 +34,14 @@ TUNED = {
         solved_at=SOLVED,
     ),
     "Acrobot-v1": Tuned(
-        GENERAL | {"learning_rate": 5e-4},
+        GENERAL
+        | {
+            "features": (256, 256),
+            "n_step": 1,
+            "num_updates": 4,
+            "batch_size": 64,
+            "learning_rate": 5e-4,
+        },
         steps=200_000,
         eval_interval=10_000,
         solved_at=-100.0,

@@ -93,8 +93,9 @@ def test_a_head_with_a_hidden_layer_needs_one(agent):
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "Catch-bsuite", "Breakout-MinAtar"])
-def test_rainbow_has_the_exponent_of_its_paper_everywhere(env):
-    assert recipes.find(env, "rainbow").config.priority_alpha == 0.5
+def test_rainbow_has_the_exponent_and_the_steps_of_its_paper_everywhere(env):
+    config = recipes.find(env, "rainbow").config
+    assert (config.priority_alpha, config.n_step) == (0.5, 3)
 
 
 def test_an_agent_is_not_checked_for_what_it_does_not_read():

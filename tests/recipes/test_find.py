@@ -20,7 +20,7 @@ from jaxdqn.runs import experiment
 @pytest.mark.parametrize(
     ("name", "shapes"),
     [
-        ("Acrobot-v1", [(6, 64), (64, 64), (64, 3)]),
+        ("Acrobot-v1", [(6, 256), (256, 256), (256, 3)]),
         ("Catch-bsuite", [(50, 64), (64, 64), (64, 3)]),
         ("FrozenLake-misc", [(16, 64), (64, 64), (64, 4)]),
         ("Breakout-MinAtar", [(3, 3, 4, 16), (1024, 128), (128, 3)]),

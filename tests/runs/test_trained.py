@@ -122,7 +122,7 @@ def test_what_cannot_be_loaded_is_one_line_that_names_it(cartpole, tmp_path):
 
 
 def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
-    write_run(tmp_path / "runs" / "rainbow", "Acrobot-v1", "rainbow")
+    write_run(tmp_path / "runs" / "double", "Acrobot-v1", "double")
     blocks = re.findall(r"```python\n(.*?)```", (runner.ROOT / "README.md").read_text(), re.DOTALL)
     (code,) = (block for block in blocks if "jaxdqn.load" in block)
     assert len(code.splitlines()) <= 6
