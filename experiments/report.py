@@ -1,6 +1,6 @@
 """Writes `report.html` into the directory of a run or a sweep: one page to look at and to share.
 
-    python experiments/report.py runs/rainbow
+    python experiments/report.py runs/double
 
 A run writes its page by itself when it ends. This program writes it at any time: while the run is
 in progress, for another seed, for a sweep, or for a run of an earlier version.

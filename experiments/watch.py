@@ -1,6 +1,6 @@
 """Replays the trained policy of a run greedily, and draws an animation of it.
 
-    python experiments/watch.py runs/rainbow
+    python experiments/watch.py runs/double
 
 The policy is that of `jaxdqn.load`, so that a run whose recipe was edited in code cannot be played.
 Where there is an independent implementation of the environment, in which the policy was not
