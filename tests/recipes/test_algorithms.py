@@ -92,7 +92,9 @@ def test_a_head_with_a_hidden_layer_needs_one(agent):
         recipe.agent(dataclasses.replace(recipe.config, features=()))
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "Catch-bsuite", "Breakout-MinAtar"])
+@pytest.mark.parametrize(
+    "env", ["CartPole-v1", "Acrobot-v1", "Breakout-MinAtar", "Catch-bsuite", "snake"]
+)
 def test_rainbow_has_the_exponent_and_the_steps_of_its_paper_everywhere(env):
     config = recipes.find(env, "rainbow").config
     assert (config.priority_alpha, config.n_step) == (0.5, 3)
