@@ -19,8 +19,7 @@ from experiments.lux.position import Position
 from experiments.lux.team import Team
 from experiments.results import estimates
 from jaxdqn.config import ConfigError
-from jaxdqn.envs.lux import maps
-from jaxdqn.envs.lux.decision import NUM_ACTIONS
+from jaxdqn.envs.lux import maps, rules
 from jaxdqn.runs import cli, platform, trained
 from jaxdqn.runs.errors import RunError
 from jaxdqn.runs.trained import TrainedPolicy, Which
@@ -77,7 +76,7 @@ def exploring(
 ) -> Callable[[np.ndarray], int]:
     """`act`, but with probability `epsilon` a random action."""
     rng = np.random.default_rng(seed)
-    return lambda obs: int(rng.integers(NUM_ACTIONS)) if rng.random() < epsilon else act(obs)
+    return lambda obs: int(rng.integers(len(rules.ORDERS))) if rng.random() < epsilon else act(obs)
 
 
 def play(lux: engine.Engine, seed: int, size: int, players: Sequence[Player]) -> Game:

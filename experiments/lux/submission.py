@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 FILES = {
     "experiments/lux/kaggle.py": "main.py",
     "experiments/lux/network.py": "experiments/lux/network.py",
+    "experiments/lux/observation.py": "experiments/lux/observation.py",
+    "experiments/lux/orders.py": "experiments/lux/orders.py",
     "experiments/lux/position.py": "experiments/lux/position.py",
     "experiments/lux/team.py": "experiments/lux/team.py",
     "jaxdqn/envs/lux/rules.py": "jaxdqn/envs/lux/rules.py",

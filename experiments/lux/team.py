@@ -8,19 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from experiments.lux.position import KINDS, Position, Unit
+from experiments.lux import observation, orders
+from experiments.lux.position import Position
 from jaxdqn.envs.lux import rules
 
-DIRECTIONS = {
-    rules.NORTH: ("n", (0, -1)),
-    rules.EAST: ("e", (1, 0)),
-    rules.SOUTH: ("s", (0, 1)),
-    rules.WEST: ("w", (-1, 0)),
-}
-"""The name of a direction and its step `(x, y)`."""
-NUM_MAPS = 10
-PLANNED = NUM_MAPS - 1
-"""The plane of the cells that workers which have decided will enter."""
+NAMES = {rules.NORTH: "n", rules.EAST: "e", rules.SOUTH: "s", rules.WEST: "w"}
+"""Of the directions in commands."""
 
 
 class Team:
@@ -29,117 +22,57 @@ class Team:
     def __init__(self, act: Callable[[np.ndarray], int], team: int, size: int) -> None:
         self._act, self._team, self._size = act, team, size
         self._slots = [""] * rules.MAX_WORKERS
+        self._orders: dict[str, int] = {}
+        self._inside: set[str] = set()
 
     def commands(self, position: Position, turn: int) -> list[str]:
         """The commands of a turn; positions must come in order."""
         self._seat(position)
-        planes = map_planes(position, self._team, self._size)
-        seen = numbers(position, self._team, self._size)
+        planes = observation.map_planes(position, self._team, self._size)
+        self._end_orders(position, turn, planes)
+        self._give_orders(position, turn, planes)
+        names = list(filter(None, self._slots))
+        units = [(position.units[name], self._orders[name]) for name in names]
+        sources = observation.collectible(position, self._team)
+        found = orders.actions(position, planes, sources, units)
         said = []
-        for name in filter(None, self._slots):
-            unit = position.units[name]
-            if unit.cooldown >= 1:
-                continue
-            own = seen(unit, turn)
-            action = int(self._act(look(planes, own, unit)))
-            target = self._target(position, unit, action)
-            if target:
-                planes[PLANNED, target[1], target[0]] = 255
-                said.append(f"m {name} {DIRECTIONS[action][0]}")
-            elif action == rules.BUILD_CITY and can_build(position, unit):
+        for name, action in zip(names, found, strict=True):
+            if action == rules.BUILD_CITY:
                 said.append(f"bcity {name}")
+            elif action != rules.STAY:
+                said.append(f"m {name} {NAMES[action]}")
         return said + tile_commands(position, self._team)
 
+    def _end_orders(self, position: Position, turn: int, planes: np.ndarray) -> None:
+        """Ends the orders of units that came into a city, and of all at times."""
+        units = {name: position.units[name] for name in self._slots if name}
+        tile = planes[observation.TILE] > 0
+        inside = {name for name, unit in units.items() if tile[unit.y, unit.x]}
+        came = set(units) if turn % rules.PATIENCE == 0 else inside - self._inside
+        kept = {name: order for name, order in self._orders.items() if name not in came}
+        self._orders = {name: kept.get(name, rules.NO_ORDER) for name in units}
+        self._inside = inside
+
+    def _give_orders(self, position: Position, turn: int, planes: np.ndarray) -> None:
+        """Orders to units that can act and have none; `planes` get those of all units."""
+        numbers = observation.numbers(position, self._team, self._size)
+        for name, order in self._orders.items():
+            observation.show(planes, position.units[name], order)
+        for name, order in self._orders.items():
+            unit = position.units[name]
+            if unit.cooldown < 1 and order == rules.NO_ORDER:
+                own = numbers(unit, turn, self._orders.values())
+                self._orders[name] = int(self._act(observation.look(planes, own, unit)))
+                observation.show(planes, unit, self._orders[name])
+
     def _seat(self, position: Position) -> None:
-        """Gives each new worker the first free slot, in the order of their cells."""
+        """Gives each new worker the first slot that was free before this turn, in the order of their cells."""
         own = {name: unit for name, unit in position.units.items() if unit.team == self._team}
-        self._slots = [name if name in own else "" for name in self._slots]
         new = sorted(own.keys() - set(self._slots), key=lambda name: (own[name].y, own[name].x))
         for name in new:
             if "" in self._slots:
                 self._slots[self._slots.index("")] = name
-
-    def _target(self, position: Position, unit: Unit, action: int) -> tuple[int, int] | None:
-        """The cell that `unit` would enter, if it may."""
-        if action not in DIRECTIONS:
-            return None
-        dx, dy = DIRECTIONS[action][1]
-        target = unit.x + dx, unit.y + dy
-        inside = min(target) >= 0 and max(target) < self._size
-        others = (city.tiles for city in position.cities.values() if city.team != self._team)
-        return target if inside and not any(target in tiles for tiles in others) else None
-
-
-def map_planes(position: Position, team: int, size: int) -> np.ndarray:
-    """The planes `observation.MAP` of the whole board, uint8 `[10, size, size]`; none is planned."""
-    planes = np.zeros((NUM_MAPS, size, size), np.uint8)
-    inside, _, _, _, tile, nights, opponents, worker, cargo, _ = planes
-    inside[:] = 255
-    for (x, y), (kind, amount) in position.resources.items():
-        planes[1 + KINDS.index(kind), y, x] = byte(amount, rules.MAX_GROWING_WOOD)
-    for city in position.cities.values():
-        whole = max(int(rules.MOST_NIGHTS * rules.NIGHT_LENGTH * city.upkeep), 1)
-        for x, y in city.tiles:
-            if city.team == team:
-                tile[y, x], nights[y, x] = 255, byte(int(city.fuel), whole)
-            else:
-                opponents[y, x] = 255
-    for unit in position.units.values():
-        if unit.team == team:
-            worker[unit.y, unit.x] = 255
-            held = byte(sum(unit.cargo), rules.CAPACITY)
-            cargo[unit.y, unit.x] = max(cargo[unit.y, unit.x], held)
-    return planes
-
-
-def numbers(position: Position, team: int, size: int) -> Callable[[Unit, int], list[int]]:
-    """`(unit, turn) -> observation.NUMBERS`, each 0 to 255."""
-    tiles = [cell for c in position.cities.values() if c.team == team for cell in c.tiles]
-    num_workers = sum(unit.team == team for unit in position.units.values())
-    points = position.research[team]
-    needed = dict[str, int](zip(KINDS, rules.RESEARCH_POINTS.values(), strict=True))
-    sources = [cell for cell, (kind, _) in position.resources.items() if points >= needed[kind]]
-
-    def seen(unit: Unit, turn: int) -> list[int]:
-        parts = [
-            *((held, rules.CAPACITY) for held in unit.cargo),
-            (can_build(position, unit), 1),
-            (turn % rules.CYCLE, rules.CYCLE),
-            (turn % rules.CYCLE >= rules.DAY_LENGTH, 1),
-            (turn, rules.MAX_TURNS),
-            *((points, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),
-            (num_workers, max(len(tiles), 1)),
-            *(
-                (size + steps, 2 * size)
-                for goal in (tiles, sources)
-                for steps in nearest(goal, unit)
-            ),
-        ]
-        return [byte(part, whole) for part, whole in parts]
-
-    return seen
-
-
-def nearest(goal: list[tuple[int, int]], unit: Unit) -> tuple[int, int]:
-    """Steps to the south and the east to the nearest cell of `goal`, the first of equal ones; none without a goal."""
-    steps = [(y - unit.y, x - unit.x) for x, y in goal]
-    return min(steps, key=lambda step: (sum(map(abs, step)), step), default=(0, 0))
-
-
-def look(planes: np.ndarray, own: list[int], unit: Unit) -> np.ndarray:
-    """The observation of `unit`, uint8 `[11, 11, 24]`, as `observation.observe`."""
-    padded = np.pad(planes, [(0, 0), (rules.RADIUS, rules.RADIUS), (rules.RADIUS, rules.RADIUS)])
-    side = 2 * rules.RADIUS + 1
-    seen = padded[:, unit.y : unit.y + side, unit.x : unit.x + side]
-    constant = np.broadcast_to(np.array(own, np.uint8)[:, None, None], (len(own), side, side))
-    return np.moveaxis(np.concatenate([seen, constant]), 0, -1)
-
-
-def can_build(position: Position, unit: Unit) -> bool:
-    """Whether a unit that can act may build a city tile where it is."""
-    here = unit.x, unit.y
-    taken = here in position.resources or any(here in c.tiles for c in position.cities.values())
-    return sum(unit.cargo) >= rules.CITY_COST and unit.cooldown < 1 and not taken
+        self._slots = [name if name in own else "" for name in self._slots]
 
 
 def tile_commands(position: Position, team: int) -> list[str]:
@@ -156,8 +89,3 @@ def tile_commands(position: Position, team: int) -> list[str]:
         elif position.research[team] < rules.RESEARCH_POINTS[rules.URANIUM]:
             said.append(f"r {x} {y}")
     return said
-
-
-def byte(part: int, whole: int) -> int:
-    """`part / whole`, at most 1, as 0 to 255, rounded up."""
-    return -(-min(part, whole) * 255 // whole)

@@ -14,13 +14,13 @@ LUX = Tuned(
             "num_steps": 256,
             "num_epochs": 2,
             "num_minibatches": 32,
-            # A team decides several times in a turn: λ must be near 1 for returns to reach beyond it.
+            # A team decides more than once in a turn: λ must be near 1 for returns to reach the next night.
             "td_lambda": 0.98,
         }
     },
     obs_scale=1 / 255,
-    steps=3_000_000,
-    eval_interval=250_000,
+    steps=2_000_000,
+    eval_interval=200_000,
     # A greedy team can repeat the same moves for ever; it does so less with averaged parameters.
     transform=functools.partial(training.average, decay=0.99),
 )

@@ -92,7 +92,7 @@ def test_lux_has_boards_of_its_size(name, size):
     env = envs.make(name)
     state = jax.eval_shape(env.reset, jax.random.key(0))
     assert state.game.kind.shape == (size**2,)
-    assert envs.check(env) == jax.ShapeDtypeStruct((11, 11, 24), np.uint8)
+    assert envs.check(env) == jax.ShapeDtypeStruct((11, 11, 30), np.uint8)
 
 
 def test_the_list_holds_what_can_be_made():

@@ -87,6 +87,18 @@ def is_night(turn: jax.Array) -> jax.Array:
     return turn % (rules.DAY_LENGTH + rules.NIGHT_LENGTH) >= rules.DAY_LENGTH
 
 
+def nights(state: State) -> jax.Array:
+    """Turns of night `[C]` int32 for which the city of each tile has fuel; 0 where there is no tile."""
+    city = state.city
+    return jnp.where(city >= 0, state.fuel[city] // jnp.maximum(state.upkeep[city], 1), 0)
+
+
+def collectible(state: State) -> jax.Array:
+    """Cells with a resource that the team can collect, `[C]` bool."""
+    points = jnp.array([0, *(rules.RESEARCH_POINTS[kind] for kind in sorted(rules.FUEL))])
+    return (state.amount > 0) & (state.research >= points[state.kind])
+
+
 @functools.cache
 def neighbours(num_cells: int) -> np.ndarray:
     """`[C, 5]`: a cell itself and those to the north, east, south and west; C outside the board."""

@@ -7,30 +7,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdqn.envs.env import Env
-from jaxdqn.envs.lux import board, maps, observation, render, rules, turn
+from jaxdqn.envs.lux import board, maps, observation, orders, render, rules, turn
 from jaxdqn.envs.lux.board import State
 
-NUM_ACTIONS = 6
-"""Stay, north, east, south, west, build a city tile; an illegal action is to stay."""
 OPPONENT_FUEL = rules.MAX_TURNS * rules.CITY_UPKEEP
 """Enough for the whole game, which would otherwise end with the opponent."""
 
 
 class Decision(NamedTuple):
-    """A game, and the decisions of its turn so far."""
+    """A game, the orders of its workers, and the one that gets the next."""
 
     game: State
-    chosen: jax.Array
-    """`[U]` int32, actions of the workers; those that have not decided stay."""
+    order: jax.Array
+    """`[U]` int32, `rules.ORDERS` or `rules.NO_ORDER`."""
     worker: jax.Array
-    """`[]` int32, the one that decides."""
+    """`[]` int32, the one that gets an order."""
 
 
 def make(size: int = 12, split: str = "train") -> Env:
     """The reward is the change of `potential`: the sum is the number of city tiles at the end, less a half.
 
-    Workers that can act decide one after the other, in the order of their slots; then the turn is
-    played, and turns in which no worker can act. City tiles follow `tile_rule`. An episode starts on a
+    Workers that can act and have no order get one after the other, in the order of their slots; then
+    turns are played until one waits for an order. City tiles follow `tile_rule`. An episode starts on a
     random map of `split`, turned or mirrored at random, and ends with the game. Observation:
     `observation.observe`. Raises `ValueError` as `maps.load` does.
     """
@@ -49,46 +47,46 @@ def make(size: int = 12, split: str = "train") -> Env:
 
     def observe(state: Decision) -> jax.Array:
         opponents = jnp.arange(size**2) == state.game.opponent_cell
-        return observation.observe(state.game, state.worker, state.chosen, opponents)
+        return observation.observe(state.game, state.worker, state.order, opponents)
 
     return Env(
         reset,
         step,
         observe,
-        NUM_ACTIONS,
+        len(rules.ORDERS),
         render=lambda state: render.draw(state.game),
         time=lambda state: state.game.turn,
     )
 
 
 def first(game: State) -> Decision:
-    """The first decision of a turn."""
-    return Decision(game, jnp.zeros(rules.MAX_WORKERS, jnp.int32), jnp.argmax(ready(game)))
+    """The first decision of a game."""
+    order = jnp.full(rules.MAX_WORKERS, rules.NO_ORDER)
+    return Decision(game, order, jnp.argmax(waits(game, order)))
 
 
 def step(
     key: jax.Array, state: Decision, action: jax.Array
 ) -> tuple[Decision, jax.Array, jax.Array]:
-    """One decision; the rules have no randomness."""
-    slots = jnp.arange(rules.MAX_WORKERS)
-    chosen = jnp.where(slots == state.worker, action, state.chosen)
-    later = ready(state.game) & (slots > state.worker)
+    """One decision: `action []` is an order of `rules.ORDERS`. The rules have no randomness."""
 
-    def play(carry: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
-        game, chosen, _ = carry
-        game = turn.play(game, chosen, tile_rule(game))
-        return game, jnp.zeros_like(chosen), ~game.over & ~jnp.any(ready(game))
+    def play(carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+        before, order = carry
+        game = turn.play(before, orders.actions(before, order), tile_rule(before))
+        return game, jnp.where(orders.ended(before, game), rules.NO_ORDER, order)
 
-    carry = state.game, chosen, ~jnp.any(later)
-    game, chosen, _ = jax.lax.while_loop(lambda carry: carry[2], play, carry)
-    worker = jnp.argmax(jnp.where(jnp.any(later), later, ready(game)))
+    def idle(carry: tuple[State, jax.Array]) -> jax.Array:
+        return ~carry[0].over & ~jnp.any(waits(*carry))
+
+    order = state.order.at[state.worker].set(action)
+    game, order = jax.lax.while_loop(idle, play, (state.game, order))
     reward = potential(game) - potential(state.game)
-    return Decision(game, chosen, worker), reward, game.over
+    return Decision(game, order, jnp.argmax(waits(game, order))), reward, game.over
 
 
-def ready(game: State) -> jax.Array:
-    """Workers that can act, `[U]` bool."""
-    return game.workers.alive & (game.workers.cooldown < 1)
+def waits(game: State, order: jax.Array) -> jax.Array:
+    """Workers that can act and have no order, `[U]` bool."""
+    return game.workers.alive & (game.workers.cooldown < 1) & (order == rules.NO_ORDER)
 
 
 def num_tiles(game: State) -> jax.Array:

@@ -5,8 +5,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxdqn.envs.lux import movement, rules, turn
-from jaxdqn.envs.lux.board import State, is_night
+from jaxdqn.envs.lux import rules, turn
+from jaxdqn.envs.lux.board import State, collectible, is_night, nights
 
 MAP = (
     "inside the board",
@@ -18,7 +18,8 @@ MAP = (
     "city tile of the opponent",
     "worker",
     "its cargo",
-    "cell that a worker which has decided enters",
+    "worker that brings fuel to a city",
+    "worker that will build a city tile",
 )
 NUMBERS = (
     "wood in the cargo",
@@ -31,6 +32,11 @@ NUMBERS = (
     "research towards coal",
     "research towards uranium",
     "workers per city tile",
+    "workers that bring fuel to a city, per worker",
+    "workers that will build a city tile, per worker",
+    f"city tiles, up to {rules.MOST_TILES}",
+    "fuel of the cities for a night, each at most what it needs",
+    "turns of night for which the poorest city has fuel, up to two nights",
     "steps south to the nearest city tile",
     "steps east to the nearest city tile",
     "steps south to the nearest resource that can be collected",
@@ -39,46 +45,57 @@ NUMBERS = (
 CHANNELS = (*MAP, *NUMBERS)
 
 
-def observe(state: State, worker: jax.Array, chosen: jax.Array, opponents: jax.Array) -> jax.Array:
-    """The observation of `worker []`: uint8 `[11, 11, 24]`, whose channels are `CHANNELS` from 0 to 255.
+def observe(state: State, worker: jax.Array, order: jax.Array, opponents: jax.Array) -> jax.Array:
+    """The observation of `worker []`: uint8 `[11, 11, 30]`, whose channels are `CHANNELS` from 0 to 255.
 
-    `chosen [U]` are the actions of this turn so far, `opponents [C]` the city tiles of the other team.
+    `order [U]` are the orders of all workers, `opponents [C]` the city tiles of the other team.
     """
     size = math.isqrt(len(state.kind))
-    planes = _map_planes(state, chosen, opponents).reshape(len(MAP), size, size)
+    planes = _map_planes(state, order, opponents).reshape(len(MAP), size, size)
     planes = jnp.pad(planes, [(0, 0), (rules.RADIUS, rules.RADIUS), (rules.RADIUS, rules.RADIUS)])
     y, x = jnp.divmod(state.workers.cell[worker], size)
     side = 2 * rules.RADIUS + 1
     seen = jax.lax.dynamic_slice(planes, (0, y, x), (len(MAP), side, side))
-    numbers = jnp.broadcast_to(_numbers(state, worker)[:, None, None], (len(NUMBERS), side, side))
+    numbers = jnp.broadcast_to(
+        _numbers(state, worker, order)[:, None, None], (len(NUMBERS), side, side)
+    )
     return jnp.moveaxis(jnp.concatenate([seen, numbers]), 0, -1)
 
 
-def _map_planes(state: State, chosen: jax.Array, opponents: jax.Array) -> jax.Array:
+def _map_planes(state: State, order: jax.Array, opponents: jax.Array) -> jax.Array:
     """`[len(MAP), C]` uint8."""
     workers, here = state.workers, jnp.zeros(len(state.kind), jnp.uint8)
     present = jnp.where(workers.alive, workers.cell, len(here))
     cargo = byte(jnp.sum(workers.cargo, axis=1), rules.CAPACITY)
-    target, moves = movement.targets(state, chosen)
-    planned = jnp.where(moves, target, len(here))
-    nights = byte(state.fuel, jnp.maximum(rules.MOST_NIGHTS * rules.NIGHT_LENGTH * state.upkeep, 1))
+    lasts = byte(state.fuel, jnp.maximum(rules.MOST_NIGHTS * rules.NIGHT_LENGTH * state.upkeep, 1))
     stock = byte(state.amount, rules.MAX_GROWING_WOOD)
     return jnp.stack(
         [
             jnp.full_like(here, 255),
             *(jnp.where(state.kind == k, stock, 0) for k in sorted(rules.FUEL)),
             byte(state.city >= 0, 1),
-            jnp.where(state.city >= 0, nights[state.city], 0),
+            jnp.where(state.city >= 0, lasts[state.city], 0),
             byte(opponents, 1),
             here.at[present].set(255, mode="drop"),
             here.at[present].max(cargo, mode="drop"),
-            here.at[planned].set(255, mode="drop"),
+            *(
+                here.at[jnp.where(do, present, len(here))].set(255, mode="drop")
+                for do in _tasks(order)
+            ),
         ]
     )
 
 
-def _numbers(state: State, worker: jax.Array) -> jax.Array:
+def _tasks(order: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Which orders are to bring fuel, and which to build a city tile."""
+    return order <= rules.RELIEVE, (order == rules.SETTLE) | (order == rules.FOUND)
+
+
+def _numbers(state: State, worker: jax.Array, order: jax.Array) -> jax.Array:
     """`[len(NUMBERS)]` uint8."""
+    workers, tile = state.workers.alive, state.city >= 0
+    tiles, team = jnp.sum(tile), jnp.sum(workers)
+    need, two_nights = rules.NIGHT_LENGTH * state.upkeep, 2 * rules.NIGHT_LENGTH
     numbers = [
         *((state.workers.cargo[worker, kind - 1], rules.CAPACITY) for kind in sorted(rules.FUEL)),
         (turn.can_build(state)[worker], 1),
@@ -86,17 +103,15 @@ def _numbers(state: State, worker: jax.Array) -> jax.Array:
         (is_night(state.turn), 1),
         (state.turn, rules.MAX_TURNS),
         *((state.research, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),
-        (jnp.sum(state.workers.alive), jnp.maximum(jnp.sum(state.city >= 0), 1)),
-        *_steps_to_nearest(state.city >= 0, state.workers.cell[worker]),
+        (team, jnp.maximum(tiles, 1)),
+        *((jnp.sum(workers & do), jnp.maximum(team, 1)) for do in _tasks(order)),
+        (tiles, rules.MOST_TILES),
+        (jnp.sum(jnp.minimum(state.fuel, need)), jnp.maximum(jnp.sum(need), 1)),
+        (jnp.min(nights(state), where=tile, initial=two_nights), two_nights),
+        *_steps_to_nearest(tile, state.workers.cell[worker]),
         *_steps_to_nearest(collectible(state), state.workers.cell[worker]),
     ]
     return jnp.stack([byte(part, whole) for part, whole in numbers])
-
-
-def collectible(state: State) -> jax.Array:
-    """Cells with a resource that the team can collect, `[C]` bool."""
-    points = jnp.array([0, *(rules.RESEARCH_POINTS[kind] for kind in sorted(rules.FUEL))])
-    return (state.amount > 0) & (state.research >= points[state.kind])
 
 
 def _steps_to_nearest(goal: jax.Array, cell: jax.Array) -> list[tuple[jax.Array, int]]:

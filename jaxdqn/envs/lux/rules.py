@@ -37,3 +37,28 @@ RADIUS = 5
 """Cells that a worker sees in each direction."""
 MOST_NIGHTS = 10
 """Nights of fuel up to which a worker sees a difference."""
+
+BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE, SETTLE, FOUND, SHELTER = ORDERS = range(7)
+"""Orders to a worker, which a policy chooses: collect wood, coal or uranium and bring it to the nearest city; bring the
+nearest resource to the city with the least fuel; build with it a city tile beside a city, or beside a resource; go to
+the nearest city. With a full cargo the way to the city, or to the cell to build on, comes first."""
+NO_ORDER = len(ORDERS)
+MOST_TILES = 64
+"""City tiles up to which a worker sees a difference."""
+PATIENCE = 10
+"""Turns; at their multiples, dusk and dawn among them, all orders end."""
+GOALS = (
+    "wood",
+    "coal",
+    "uranium",
+    "known resource",
+    "city",
+    "poorest city",
+    "edge of a city",
+    "edge of a resource",
+)
+"""Where orders lead."""
+COLLECT = "wood", "coal", "uranium", "known resource", "known resource", "known resource", "city"
+"""The goal of each order as long as the cargo is not full."""
+DELIVER = "city", "city", "city", "poorest city", "edge of a city", "edge of a resource", "city"
+"""The goal of each order with a full cargo."""

@@ -8,10 +8,10 @@ from helpers import lux
 
 from jaxdqn import envs
 from jaxdqn.envs.lux import board, decision, observation, rules
-from jaxdqn.envs.lux.rules import BUILD_CITY, EAST, STAY
+from jaxdqn.envs.lux.rules import BRING_COAL, BRING_WOOD, FOUND, NO_ORDER, SETTLE, SHELTER
 
 FULL, EMPTY = (100, 0, 0), (0, 0, 0)
-step = jax.jit(lambda state, action: decision.step(jax.random.key(0), state, jnp.int32(action)))
+step = jax.jit(lambda state, order: decision.step(jax.random.key(0), state, jnp.int32(order)))
 
 
 @pytest.fixture(scope="module")
@@ -29,31 +29,69 @@ def channel(obs, name):
     return obs[..., observation.CHANNELS.index(name)]
 
 
-def test_workers_decide_in_turn_and_then_all_move():
-    state = first(workers=[(14, EMPTY), (15, EMPTY), (28, EMPTY)])
+def test_workers_get_orders_in_turn_and_then_all_move():
+    wood = [(17, rules.WOOD, 500)]
+    state = first(resources=wood, workers=[(14, EMPTY), (13, EMPTY), (24, EMPTY)], turn=1)
     for worker in range(3):
-        assert state.worker == worker and state.game.turn == 0
-        state, reward, over = step(state, EAST)
-        assert reward == 0 and not over
-    assert state.game.workers.cell[:3].tolist() == [15, 16, 29]
-    # All have a cooldown of 2; the turn in which none can act has been played.
-    assert state.worker == 0 and state.game.turn == 2 and not state.chosen.any()
+        assert state.worker == worker and state.game.turn == 1
+        assert (state.order[:3] == BRING_WOOD).tolist() == [k < worker for k in range(3)]
+        state, _, over = step(state, BRING_WOOD)
+        assert not over
+    # Nobody has come into a city before all get new orders.
+    assert state.game.turn == 10 and (state.order == NO_ORDER).all()
+    assert state.game.workers.cargo[:2, 0].tolist() == [100, 100]
+    assert state.game.workers.cell[2] != 24
 
 
-def test_workers_in_cooldown_are_passed_over():
-    state = first(workers=[(14, EMPTY), (28, EMPTY), (30, EMPTY)])
-    for action in (EAST, STAY, EAST):
-        state, _, _ = step(state, action)
-    assert state.game.turn == 1 and state.worker == 1
+def test_a_worker_that_comes_into_a_city_gets_a_new_order():
+    """It walks one cell to the wood, takes 20 in each turn, and is back in turn 8."""
+    wood = [(2, rules.WOOD, 500)]
+    state = first(resources=wood, workers=[(0, EMPTY), (24, EMPTY)], turn=1)
+    state, _, _ = step(state, BRING_WOOD)
+    assert state.worker == 1
+    # Without coal, the other one stays with its order.
+    state, _, _ = step(state, BRING_COAL)
+    assert state.worker == 0 and 6 < state.game.turn < 10
+    assert state.order[:2].tolist() == [NO_ORDER, BRING_COAL]
+    assert state.game.fuel[0] == 100 and state.game.workers.cell[:2].tolist() == [0, 24]
+
+
+def test_a_worker_that_has_built_a_city_tile_gets_a_new_order():
+    state = first(workers=[(7, FULL), (30, EMPTY)], cities=[([0], 1_000)], turn=1)
+    state, _, _ = step(state, SETTLE)
+    state, _, _ = step(state, BRING_COAL)
+    # It is on the edge of no city: it has walked to cell 1 or 6 and has built there.
+    assert decision.num_tiles(state.game) == 2 and state.worker == 0
+    assert state.game.city[state.game.workers.cell[0]] >= 0
+
+
+def test_workers_in_cooldown_and_those_with_an_order_are_passed_over():
+    workers = [(14, EMPTY), (28, EMPTY), (30, EMPTY)]
+    state = first(workers=workers, turn=1)
+    game = state.game._replace(
+        workers=state.game.workers._replace(cooldown=jnp.zeros(16, jnp.int32).at[1].set(1))
+    )
+    state = decision.first(game)
+    state, _, _ = step(state, BRING_COAL)
+    assert state.worker == 2
+    state, _, _ = step(state, BRING_COAL)
+    assert state.worker == 1 and state.game.turn == 2
+
+
+def test_a_new_worker_has_no_order():
+    state = first(workers=[(0, EMPTY)], cities=[([0, 1], 1_000)], turn=1)
+    state, _, _ = step(state, SHELTER)
+    # The two tiles have built a worker each, one of them too many for the second tile.
+    assert state.worker == 1 and state.order[:2].tolist() == [SHELTER, NO_ORDER]
 
 
 def test_rewards_are_discounted_by_turns(env):
     state = first(workers=[(14, EMPTY), (15, EMPTY)])
     times = []
-    for action in (EAST, EAST, STAY):
+    for _ in range(3):
         times.append(int(env.time(state)))
-        state, _, _ = step(state, action)
-    assert times == [0, 0, 2]
+        state, _, _ = step(state, BRING_COAL)
+    assert times == [0, 0, 10]
 
 
 def test_the_potential_counts_tiles_with_fuel_for_a_night_and_cargo():
@@ -69,12 +107,15 @@ def test_the_potential_counts_tiles_with_fuel_for_a_night_and_cargo():
 def test_the_reward_is_the_change_of_the_potential():
     state = first(workers=[(14, FULL)], cities=[([0], 1)], turn=29)
     before = decision.potential(state.game)
-    state, reward, over = step(state, BUILD_CITY)
-    # The cargo, a tenth, has become a tile without fuel, a half.
-    np.testing.assert_allclose(reward, 0.4, atol=1e-6)
+    # Cell 15 has wood, so that a city tile can stand on the edge of it, here.
+    state = state._replace(game=state.game._replace(kind=state.game.kind.at[15].set(rules.WOOD)))
+    state = state._replace(game=state.game._replace(amount=state.game.amount.at[15].set(20)))
+    state, reward, over = step(state, FOUND)
+    # The cargo, a tenth, has become a tile, a half, with 20 of the 230 of wood that it needs for a night.
+    np.testing.assert_allclose(reward, 0.4 + 20 / 230 / 2, atol=1e-6)
     assert not over and state.game.turn == 30
     # Neither city has fuel for the night, and the worker, which can act at once in its city, is lost too.
-    _, last, over = step(state, STAY)
+    _, last, over = step(state, SHELTER)
     np.testing.assert_allclose(reward + last, -before, atol=1e-6)
     assert over
 
@@ -84,7 +125,6 @@ def test_rewards_add_up_to_the_city_tiles_at_the_end(env):
         state, total, over = carry
         action_key, step_key = jax.random.split(key)
         action = jax.random.randint(action_key, (16,), 0, env.num_actions)
-        action = jnp.where(state.game.workers.cargo.sum(-1).max(-1) > 99, BUILD_CITY, action)
         after, reward, ends = jax.vmap(env.step)(jax.random.split(step_key, 16), state, action)
         state = envs.where(over, state, after)
         return (state, total + jnp.where(over, 0.0, reward), over | ends), None
@@ -114,9 +154,9 @@ def test_the_observation_is_centred_on_the_worker():
     game = lux.state(
         resources, workers=crew, cities=[([20, 21], 5 * 360)], opponent=5, research=100, turn=35
     )
-    chosen = jnp.array([EAST, STAY, STAY, STAY, STAY, STAY])
+    order = jnp.array([SETTLE, BRING_WOOD, SHELTER, *[NO_ORDER] * 3])
     opponents = jnp.arange(36) == 5
-    obs = observation.observe(game, jnp.int32(1), chosen, opponents)
+    obs = observation.observe(game, jnp.int32(1), order, opponents)
     assert obs.shape == (11, 11, len(observation.CHANNELS)) and obs.dtype == jnp.uint8
     # Worker 1 is on cell (2, 3), the centre (5, 5): cell (x, y) is at [y + 2, x + 3].
     inside = np.zeros((11, 11), bool)
@@ -131,7 +171,8 @@ def test_the_observation_is_centred_on_the_worker():
         "city tile of the opponent": {(5, 0): 255},
         "worker": {(2, 2): 255, (2, 3): 255, (1, 2): 255},
         "its cargo": {(2, 2): 255, (2, 3): 128},
-        "cell that a worker which has decided enters": {(3, 2): 255},
+        "worker that brings fuel to a city": {(2, 3): 255},
+        "worker that will build a city tile": {(2, 2): 255},
     }
     for name, cells in expected.items():
         plane = np.zeros((11, 11), int)
@@ -148,6 +189,11 @@ def test_the_observation_is_centred_on_the_worker():
         "research towards coal": 255,
         "research towards uranium": 128,
         "workers per city tile": 255,
+        "workers that bring fuel to a city, per worker": 85,
+        "workers that will build a city tile, per worker": 85,
+        "city tiles, up to 64": np.ceil(2 / 64 * 255),
+        "fuel of the cities for a night, each at most what it needs": 255,
+        "turns of night for which the poorest city has fuel, up to two nights": 255,
         "steps south to the nearest city tile": 128,
         "steps east to the nearest city tile": 128,
         # Wood at (2, 1) is as near to (2, 3) as coal at (3, 2), and comes first.
@@ -204,7 +250,7 @@ def test_episodes_start_on_maps_of_the_split_in_all_orientations(env):
 @pytest.mark.parametrize("size", [12, 16])
 def test_it_is_a_valid_environment_with_a_picture(size):
     env = decision.make(size, "test")
-    assert envs.check(env).shape == (11, 11, 24)
+    assert envs.check(env).shape == (11, 11, 30)
     image = env.render(env.reset(jax.random.key(0)))
     assert image.shape == (16 * size, 16 * size, 3) and image.dtype == jnp.uint8
     assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) >= 6

@@ -1,0 +1,121 @@
+"""How workers in the official engine follow orders, as `jaxdqn.envs.lux.orders`, in NumPy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments.lux.observation import OPPONENTS, RESOURCES, TILE, WORKER, nights
+from experiments.lux.position import KINDS, Position, Unit
+from jaxdqn.envs.lux import rules
+
+STEPS = {
+    rules.STAY: (0, 0),
+    rules.NORTH: (0, -1),
+    rules.EAST: (1, 0),
+    rules.SOUTH: (0, 1),
+    rules.WEST: (-1, 0),
+}
+"""`(x, y)` of an action."""
+Cell = tuple[int, int]
+
+
+def actions(
+    position: Position,
+    planes: np.ndarray,
+    sources: Sequence[Cell],
+    units: Sequence[tuple[Unit, int]],
+) -> list[int]:
+    """The actions of units that follow their orders, one after the other.
+
+    `planes` are those of `observation.map_planes`, `sources` the resources that can be collected.
+    """
+    tile = planes[TILE] > 0
+    ways = distances(position, planes, sources)
+    held = ((planes[WORKER] > 0) & ~tile) | (planes[OPPONENTS] > 0)
+    found = []
+    for unit, order in units:
+        action = rules.STAY
+        if unit.cooldown < 1 and order != rules.NO_ORDER:
+            full = sum(unit.cargo) >= rules.CAPACITY
+            goal = (rules.DELIVER if full else rules.COLLECT)[order]
+            action = step(ways[goal], held, unit, goal)
+        x, y = target(unit, action)
+        held[unit.y, unit.x] &= action not in STEPS or action == rules.STAY
+        held[y, x] |= not tile[y, x]
+        found.append(action)
+    return found
+
+
+def step(steps: np.ndarray, held: np.ndarray, unit: Unit, goal: str) -> int:
+    """The direction to the free cell that is nearest to the goal; there to stay, or to build a city tile."""
+    there = steps[unit.y, unit.x] <= (1 if goal in (*KINDS, "known resource") else 0)
+    if there and goal.startswith("edge") and sum(unit.cargo) >= rules.CITY_COST:
+        return rules.BUILD_CITY
+
+    def left(direction: int) -> int:
+        x, y = target(unit, direction)
+        inside = min(x, y) >= 0 and max(x, y) < len(held)
+        free = there if direction == rules.STAY else inside and not held[y, x]
+        return int(steps[y, x]) if free else steps.size
+
+    return min(STEPS, key=left)
+
+
+def target(unit: Unit, action: int) -> Cell:
+    """The cell to which an action leads."""
+    dx, dy = STEPS.get(action, (0, 0))
+    return unit.x + dx, unit.y + dy
+
+
+def distances(
+    position: Position, planes: np.ndarray, sources: Sequence[Cell]
+) -> dict[str, np.ndarray]:
+    """Steps `[size, size]` to the nearest cell of each goal; `size²` where no way leads to one."""
+    tile, opponents = planes[TILE] > 0, planes[OPPONENTS] > 0
+
+    def marked(cells: Sequence[Cell]) -> np.ndarray:
+        board = np.zeros_like(tile)
+        for x, y in cells:
+            board[y, x] = True
+        return board
+
+    def beside(goal: np.ndarray) -> np.ndarray:
+        return np.any(around(goal, False), axis=0)
+
+    known, empty = marked(sources), ~tile & ~planes[RESOURCES].any(axis=0)
+    own = [c for c in position.cities.values() if tile[next(iter(c.tiles))[::-1]]]
+    left = [nights(city) for city in own]
+    poorest = [cell for c, n in zip(own, left, strict=True) if n == min(left) for cell in c.tiles]
+    goals = {
+        **{
+            kind: marked([at for at in sources if position.resources[at][0] == kind])
+            for kind in KINDS
+        },
+        "known resource": known,
+        "city": tile,
+        "poorest city": marked(poorest),
+        "edge of a city": empty & (beside(tile) | ~tile.any()),
+        "edge of a resource": empty & beside(known),
+    }
+    return {
+        name: flood(goal, opponents | tile if name.startswith("edge") else opponents)
+        for name, goal in goals.items()
+    }
+
+
+def flood(goal: np.ndarray, wall: np.ndarray) -> np.ndarray:
+    """Steps `[size, size]` around `wall` to the nearest cell of `goal`; `size²` from `2 size` steps on."""
+    far = goal.size
+    steps = np.where(goal & ~wall, 0, far)
+    while True:
+        nearer = np.minimum(steps, np.min(around(steps, far), axis=0) + 1)
+        nearer = np.where(wall, far, nearer)
+        if (nearer == steps).all():
+            return np.where(steps < 2 * len(goal), steps, far)
+        steps = nearer
+
+
+def around(board: np.ndarray, outside: int) -> list[np.ndarray]:
+    """Of each cell those to the north, south, west and east."""
+    edged = np.pad(board, 1, constant_values=outside)
+    return [edged[:-2, 1:-1], edged[2:, 1:-1], edged[1:-1, :-2], edged[1:-1, 2:]]

@@ -1,0 +1,109 @@
+"""Orders to workers, `rules.ORDERS`: how they are followed, and when they end."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxdqn.envs.lux import rules, turn
+from jaxdqn.envs.lux.board import State, collectible, look, neighbours, nights
+
+
+def actions(state: State, order: jax.Array) -> jax.Array:
+    """The actions `[U]` of workers that follow `order [U]`, one after the other.
+
+    A worker on its way takes the free cell that is nearest to its goal, even if its own is nearer.
+    """
+    workers, outside, can_build = state.workers, state.city < 0, turn.can_build(state)
+    full = jnp.sum(workers.cargo, axis=1) >= rules.CAPACITY
+    goal = jnp.where(full, _indices(rules.DELIVER)[order], _indices(rules.COLLECT)[order])
+    ways, table = distances(state), jnp.asarray(neighbours(len(outside)))
+    acts = workers.alive & (workers.cooldown < 1) & (order != rules.NO_ORDER)
+    # A resource is collected from the cells beside it too; other goals must be reached.
+    reach = jnp.where(goal <= rules.GOALS.index("known resource"), 1, 0)
+    builds = goal >= rules.GOALS.index("edge of a city")
+
+    def follow(held: jax.Array, slot: jax.Array) -> tuple[jax.Array, jax.Array]:
+        cell = workers.cell[slot]
+        steps = look(ways[goal[slot]], table[cell], len(held))
+        there = steps[rules.STAY] <= reach[slot]
+        closed = look(held, table[cell], True).at[rules.STAY].set(~there)
+        action = jnp.argmin(jnp.where(closed, len(held), steps))
+        action = jnp.where(builds[slot] & there & can_build[slot], rules.BUILD_CITY, action)
+        action = jnp.where(acts[slot], action, rules.STAY)
+        moves = (action >= rules.NORTH) & (action <= rules.WEST)
+        target = table[cell, jnp.where(moves, action, rules.STAY)]
+        held = held.at[cell].set(held[cell] & ~moves)
+        return held.at[target].set(held[target] | (moves & outside[target])), action
+
+    taken = jnp.where(workers.alive, workers.cell, len(outside))
+    held = jnp.zeros_like(outside).at[taken].set(True, mode="drop") & outside
+    held = held.at[state.opponent_cell].set(True)
+    return jax.lax.scan(follow, held, jnp.arange(len(order)))[1]
+
+
+def distances(state: State) -> jax.Array:
+    """Steps `[len(rules.GOALS), C]` to the nearest cell of each goal; C where no way leads to one.
+
+    Ways go around the city of the opponent; to a cell to build on also around those of the team, which would
+    take the cargo.
+    """
+    cells, tile = len(state.city), state.city >= 0
+    opponent = jnp.arange(cells) == state.opponent_cell
+
+    def beside(goal: jax.Array) -> jax.Array:
+        return jnp.any(look(goal, jnp.asarray(neighbours(cells)), False), axis=1)
+
+    known, empty = collectible(state), ~tile & (state.amount == 0)
+    left = nights(state)
+    least = jnp.min(left, where=tile, initial=jnp.iinfo(jnp.int32).max)
+    goals = {
+        **{rules.GOALS[kind - 1]: known & (state.kind == kind) for kind in rules.FUEL},
+        "known resource": known,
+        "city": tile,
+        "poorest city": tile & (left == least),
+        "edge of a city": empty & (beside(tile) | ~jnp.any(tile)),
+        "edge of a resource": empty & beside(known),
+    }
+    walls = {name: opponent | tile if name.startswith("edge") else opponent for name in goals}
+    stacked = (jnp.stack([cells[name] for name in rules.GOALS]) for cells in (goals, walls))
+    return jax.vmap(flood)(*stacked)
+
+
+def flood(goal: jax.Array, wall: jax.Array) -> jax.Array:
+    """Steps `[C]` around `wall [C]` to the nearest cell of `goal [C]`; C if there are `2 size` or more, or no way.
+
+    A row of the board is an integer with one bit per cell, so that a search from all goals in breadth is a few
+    operations per step.
+    """
+    size = math.isqrt(len(goal))
+    column = jnp.arange(size, dtype=jnp.uint32)[None]
+
+    def rows(cells: jax.Array) -> jax.Array:
+        bits = cells.reshape(size, size).astype(jnp.uint32) << column
+        return jnp.sum(bits, axis=1, dtype=jnp.uint32)
+
+    def spread(reached: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+        north, south = jnp.pad(reached[1:], (0, 1)), jnp.pad(reached[:-1], (1, 0))
+        around = reached << 1 | reached >> 1 | north | south
+        return (reached | around) & free, reached
+
+    free = rows(~wall)
+    _, reached = jax.lax.scan(spread, rows(goal & ~wall), length=2 * size)
+    steps = jnp.sum(~reached[..., None] >> column[None] & 1, axis=0, dtype=jnp.int32).ravel()
+    return jnp.where(steps < 2 * size, steps, len(goal))
+
+
+def ended(before: State, after: State) -> jax.Array:
+    """Which workers need a new order after a turn, `[U]` bool: those that came into a city, and all at times."""
+
+    def inside(state: State) -> jax.Array:
+        return state.city[state.workers.cell] >= 0
+
+    came = inside(after) & ~inside(before)
+    return came | ~after.workers.alive | (after.turn % rules.PATIENCE == 0)
+
+
+def _indices(goals: tuple[str, ...]) -> jax.Array:
+    """Of the goals of each order in `rules.GOALS`, and one for no order."""
+    return jnp.array([*map(rules.GOALS.index, goals), 0])

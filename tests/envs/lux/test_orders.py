@@ -1,0 +1,148 @@
+"""Orders to workers: ways, goals, what is done there, and when an order ends."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import lux
+
+from experiments.lux import orders as lux_orders
+from experiments.lux import scripted
+from jaxdqn.envs.lux import board, decision, maps, movement, orders, rules, turn
+from jaxdqn.envs.lux.rules import EAST, NORTH, SOUTH, STAY, WEST
+
+FULL, EMPTY = (100, 0, 0), (0, 0, 0)
+PLAIN = jax.jit(orders.actions)
+
+
+def act(state, *order):
+    given = (
+        jnp.full(len(state.workers.alive), rules.NO_ORDER).at[: len(order)].set(jnp.array(order))
+    )
+    return PLAIN(state, given)[: len(order)].tolist()
+
+
+def test_fuel_is_fetched_from_the_nearest_cell_of_its_kind():
+    resources = [(16, rules.WOOD, 9), (2, rules.COAL, 9), (26, rules.URANIUM, 9)]
+    state = lux.state(resources, workers=[(14, EMPTY)], research=200)
+    assert act(state, rules.BRING_WOOD) == [EAST]
+    assert act(state, rules.BRING_COAL) == [NORTH]
+    assert act(state, rules.BRING_URANIUM) == [SOUTH]
+    unknown = state._replace(research=jnp.int32(49))
+    assert act(unknown, rules.BRING_COAL) == act(unknown, rules.BRING_URANIUM) == [STAY]
+
+
+def test_a_full_cargo_is_brought_to_the_nearest_or_the_poorest_city():
+    # The near city has fuel for 100 turns, the far one for 4.
+    state = lux.state(workers=[(14, FULL)], cities=[([12], 2_300), ([28, 29], 144)])
+    assert act(state, rules.BRING_WOOD) == act(state, rules.SHELTER) == [WEST]
+    assert act(state, rules.RELIEVE)[0] in (EAST, SOUTH)
+    # Without a resource there is nothing to bring; a shelter needs no cargo.
+    empty = lux.state(workers=[(14, EMPTY)], cities=[([12], 2_300)])
+    assert act(empty, rules.RELIEVE) == [STAY] and act(empty, rules.SHELTER) == [WEST]
+
+
+def test_city_tiles_are_built_on_empty_cells_beside_a_city_or_a_resource():
+    state = lux.state([(17, rules.WOOD, 9)], workers=[(14, FULL)], cities=[([12], 0)])
+    assert act(state, rules.SETTLE) == [WEST] and act(state, rules.FOUND) == [EAST]
+    for cell, order in ((13, rules.SETTLE), (16, rules.FOUND)):
+        there = lux.state([(17, rules.WOOD, 9)], workers=[(cell, FULL)], cities=[([12], 0)])
+        assert act(there, order) == [rules.BUILD_CITY]
+    poor = lux.state([(17, rules.WOOD, 9)], workers=[(13, (99, 0, 0))], cities=[([12], 0)])
+    assert act(poor, rules.SETTLE) == [EAST]
+    homeless = lux.state(workers=[(14, FULL)])._replace(city=jnp.full(36, -1))
+    assert act(homeless, rules.SETTLE) == [rules.BUILD_CITY]
+
+
+def test_the_way_of_a_cargo_to_a_site_leads_around_the_city_that_would_take_it():
+    """Cells 6 to 11 are a row of the city but for the last one; the edge of the wood is to the north of it."""
+    state = lux.state([(1, rules.WOOD, 9)], workers=[(15, FULL)], cities=[([6, 7, 8, 9, 10], 0)])
+    assert act(state, rules.FOUND) == [EAST]
+    assert act(state, rules.SHELTER) == [NORTH]
+
+
+def test_the_city_of_the_opponent_is_walked_around():
+    state = lux.state([(17, rules.WOOD, 9)], workers=[(14, EMPTY)], opponent=15)
+    assert act(state, rules.BRING_WOOD)[0] in (NORTH, SOUTH)
+
+
+def test_a_worker_beside_a_resource_stays_where_others_stand_on_it():
+    state = lux.state([(17, rules.WOOD, 500)], workers=[(17, EMPTY), (16, EMPTY), (15, EMPTY)])
+    acts = act(state, *[rules.BRING_WOOD] * 3)
+    assert acts[:2] == [STAY, STAY] and acts[2] in (NORTH, SOUTH)
+
+
+def test_workers_that_meet_pass_each_other():
+    """One walks east to the wood and one west to the city in the same row."""
+    state = lux.state([(17, rules.WOOD, 500)], workers=[(14, EMPTY), (15, FULL)], home=12)
+    order = jnp.full(6, rules.BRING_WOOD)
+    for _ in range(6):
+        state = turn.play(state, PLAIN(state, order), jnp.zeros(36, jnp.int32))
+    assert state.fuel[12] == 100 and state.workers.cell[0] % lux.SIZE > 2
+
+
+def test_who_cannot_act_or_has_no_order_stays():
+    state = lux.state([(17, rules.WOOD, 500)], workers=[(14, EMPTY), (20, EMPTY), (26, EMPTY)])
+    tired = state._replace(workers=state.workers._replace(cooldown=jnp.array([1, 0, 0, 0, 0, 0])))
+    assert act(tired, rules.BRING_WOOD, rules.NO_ORDER, rules.BRING_WOOD)[:2] == [STAY, STAY]
+
+
+def test_orders_end_in_a_city_and_at_the_multiples_of_ten_turns():
+    workers = [(1, EMPTY), (0, EMPTY), (14, EMPTY)]
+    before = lux.state(workers=workers, slots=4, turn=3)
+    cell = before.workers.cell.at[0].set(0)
+    after = before._replace(turn=jnp.int32(4), workers=before.workers._replace(cell=cell))
+    # The second one was in the city before; the last slot is free.
+    assert orders.ended(before, after).tolist() == [True, False, False, True]
+    assert orders.ended(before, after._replace(turn=jnp.int32(10))).all()
+
+
+def game(seed, research):
+    """States of a game of random orders, and the orders."""
+    rng, read = np.random.default_rng(seed), maps.load(12)
+    fields = read.kind[seed], read.amount[seed], read.home[seed], read.opponent[seed]
+    state = board.start(*map(jnp.asarray, fields), max_workers=rules.MAX_WORKERS)
+    state = state._replace(research=jnp.int32(research), opponent_fuel=jnp.int32(10_000))
+    play = jax.jit(lambda s, a: turn.play(s, a, decision.tile_rule(s)))
+    for time in range(150):
+        if time % rules.PATIENCE == 0:
+            order = jnp.array(rng.choice(rules.ORDERS, rules.MAX_WORKERS))
+        yield state, order
+        state = play(state, PLAIN(state, order))
+
+
+@pytest.mark.parametrize(("seed", "research"), [(0, 0), (1, 200)])
+def test_whoever_goes_arrives(seed, research):
+    """No worker is stopped by another one, or by the opponent."""
+    resolve, num_moves = jax.jit(movement.resolve), 0
+    for state, order in game(seed, research):
+        action = PLAIN(state, order)
+        _, moved = resolve(state, action)
+        goes = (action >= NORTH) & (action <= WEST)
+        np.testing.assert_array_equal(moved, goes & state.workers.alive)
+        num_moves += int(goes.sum())
+    assert num_moves > 100
+
+
+def test_distances_are_those_of_a_search():
+    """Oracle: breadth-first search in NumPy, on boards where the opponent is out of the way."""
+    steps = jax.jit(orders.distances)
+    for state, _ in list(game(2, 200))[::30]:
+        state = state._replace(opponent_cell=jnp.int32(-1))
+        found = dict(zip(rules.GOALS, np.asarray(steps(state)), strict=True))
+        expected = scripted.distance(np.asarray(state.city) >= 0)
+        np.testing.assert_array_equal(found["city"], expected)
+        wood = (np.asarray(state.kind) == rules.WOOD) & (np.asarray(state.amount) > 0)
+        np.testing.assert_array_equal(found["wood"], scripted.distance(wood))
+
+
+def test_ways_lead_around_walls_and_end_at_twice_the_size():
+    rows = ["G#....", ".#.##.", ".#.#..", "...#.#", "####..", "......"]
+    board = np.array([list(row) for row in rows])
+    goal, wall = (jnp.array((board == mark).ravel()) for mark in "G#")
+    steps = np.asarray(orders.flood(goal, wall)).reshape(6, 6)
+    assert steps[3, :3].tolist() == [3, 4, 5] and steps[0, 2:].tolist() == [8, 9, 10, 11]
+    # Further than 11 steps, and in a wall.
+    assert steps[1, 5] == steps[5, 0] == steps[0, 1] == 36
+    expected = lux_orders.flood(board == "G", board == "#")
+    np.testing.assert_array_equal(steps, expected)
