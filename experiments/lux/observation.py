@@ -51,7 +51,7 @@ def numbers(position: Position, team: int, size: int) -> Callable[[Unit, int, Or
     need = [rules.NIGHT_LENGTH * int(c.upkeep) for c in cities]
     fuel = sum(min(int(c.fuel), one) for c, one in zip(cities, need, strict=True))
     two_nights = 2 * rules.NIGHT_LENGTH
-    least = min((nights(c) for c in cities), default=two_nights)
+    least = min((night_turns(c) for c in cities), default=two_nights)
     points, sources = position.research[team], collectible(position, team)
 
     def seen(unit: Unit, turn: int, orders: Orders) -> list[int]:
@@ -78,7 +78,7 @@ def numbers(position: Position, team: int, size: int) -> Callable[[Unit, int, Or
     return seen
 
 
-def nights(city: City) -> int:
+def night_turns(city: City) -> int:
     """Turns of night for which a city has fuel."""
     return int(city.fuel) // max(int(city.upkeep), 1)
 

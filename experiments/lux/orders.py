@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.lux.observation import OPPONENTS, RESOURCES, TILE, WORKER, nights
+from experiments.lux.observation import OPPONENTS, RESOURCES, TILE, WORKER, night_turns
 from experiments.lux.position import KINDS, Position, Unit
 from jaxdqn.envs.lux import rules
 
@@ -70,7 +70,7 @@ def target(unit: Unit, action: int) -> Cell:
 def distances(
     position: Position, planes: np.ndarray, sources: Sequence[Cell]
 ) -> dict[str, np.ndarray]:
-    """Steps `[size, size]` to the nearest cell of each goal; `size²` where no way leads to one."""
+    """Steps `[size, size]` to the nearest cell of each goal, as `flood`."""
     tile, opponents = planes[TILE] > 0, planes[OPPONENTS] > 0
 
     def marked(cells: Sequence[Cell]) -> np.ndarray:
@@ -84,7 +84,7 @@ def distances(
 
     known, empty = marked(sources), ~tile & ~planes[RESOURCES].any(axis=0)
     own = [c for c in position.cities.values() if tile[next(iter(c.tiles))[::-1]]]
-    left = [nights(city) for city in own]
+    left = [night_turns(city) for city in own]
     poorest = [cell for c, n in zip(own, left, strict=True) if n == min(left) for cell in c.tiles]
     goals = {
         **{

@@ -36,7 +36,7 @@ class Args(trained.Args):
     """Plays a trained policy in the official engine of Lux, on test maps."""
 
     epsilon: float = 0.0
-    """Probability with which a worker takes a random action; 0 to 1."""
+    """Probability with which a worker gets a random order; 0 to 1."""
     size: int = 12
     """Cells of a side of the map: 12, or 16; the policy must be trained on it."""
     maps: int = 100
@@ -74,7 +74,7 @@ def load(
 def exploring(
     act: Callable[[np.ndarray], int], epsilon: float, seed: int = 0
 ) -> Callable[[np.ndarray], int]:
-    """`act`, but with probability `epsilon` a random action."""
+    """`act`, but with probability `epsilon` a random order."""
     rng = np.random.default_rng(seed)
     return lambda obs: int(rng.integers(len(rules.ORDERS))) if rng.random() < epsilon else act(obs)
 

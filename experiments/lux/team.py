@@ -17,7 +17,7 @@ NAMES = {rules.NORTH: "n", rules.EAST: "e", rules.SOUTH: "s", rules.WEST: "w"}
 
 
 class Team:
-    """Commands of team `team`, 0 or 1, on a board of `size x size`; `act(obs) -> action` is the policy."""
+    """Commands of team `team`, 0 or 1, on a board of `size x size`; `act(obs) -> order` is the policy."""
 
     def __init__(self, act: Callable[[np.ndarray], int], team: int, size: int) -> None:
         self._act, self._team, self._size = act, team, size
@@ -48,7 +48,7 @@ class Team:
         units = {name: position.units[name] for name in self._slots if name}
         tile = planes[observation.TILE] > 0
         inside = {name for name, unit in units.items() if tile[unit.y, unit.x]}
-        came = set(units) if turn % rules.PATIENCE == 0 else inside - self._inside
+        came = set(units) if turn % rules.ORDER_PERIOD == 0 else inside - self._inside
         kept = {name: order for name, order in self._orders.items() if name not in came}
         self._orders = {name: kept.get(name, rules.NO_ORDER) for name in units}
         self._inside = inside

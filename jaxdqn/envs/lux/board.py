@@ -87,7 +87,7 @@ def is_night(turn: jax.Array) -> jax.Array:
     return turn % (rules.DAY_LENGTH + rules.NIGHT_LENGTH) >= rules.DAY_LENGTH
 
 
-def nights(state: State) -> jax.Array:
+def night_turns(state: State) -> jax.Array:
     """Turns of night `[C]` int32 for which the city of each tile has fuel; 0 where there is no tile."""
     city = state.city
     return jnp.where(city >= 0, state.fuel[city] // jnp.maximum(state.upkeep[city], 1), 0)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdqn.envs.lux import rules, turn
-from jaxdqn.envs.lux.board import State, collectible, is_night, nights
+from jaxdqn.envs.lux.board import State, collectible, is_night, night_turns
 
 MAP = (
     "inside the board",
@@ -107,7 +107,7 @@ def _numbers(state: State, worker: jax.Array, order: jax.Array) -> jax.Array:
         *((jnp.sum(workers & do), jnp.maximum(team, 1)) for do in _tasks(order)),
         (tiles, rules.MOST_TILES),
         (jnp.sum(jnp.minimum(state.fuel, need)), jnp.maximum(jnp.sum(need), 1)),
-        (jnp.min(nights(state), where=tile, initial=two_nights), two_nights),
+        (jnp.min(night_turns(state), where=tile, initial=two_nights), two_nights),
         *_steps_to_nearest(tile, state.workers.cell[worker]),
         *_steps_to_nearest(collectible(state), state.workers.cell[worker]),
     ]

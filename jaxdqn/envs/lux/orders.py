@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxdqn.envs.lux import rules, turn
-from jaxdqn.envs.lux.board import State, collectible, look, neighbours, nights
+from jaxdqn.envs.lux.board import State, collectible, look, neighbours, night_turns
 
 
 def actions(state: State, order: jax.Array) -> jax.Array:
     """The actions `[U]` of workers that follow `order [U]`, one after the other.
 
-    A worker on its way takes the free cell that is nearest to its goal, even if its own is nearer.
+    A worker on its way does not wait: where the cells ahead are held, it steps aside or back.
     """
     workers, outside, can_build = state.workers, state.city < 0, turn.can_build(state)
     full = jnp.sum(workers.cargo, axis=1) >= rules.CAPACITY
@@ -43,7 +43,7 @@ def actions(state: State, order: jax.Array) -> jax.Array:
 
 
 def distances(state: State) -> jax.Array:
-    """Steps `[len(rules.GOALS), C]` to the nearest cell of each goal; C where no way leads to one.
+    """Steps `[len(rules.GOALS), C]` to the nearest cell of each goal, as `flood`.
 
     Ways go around the city of the opponent; to a cell to build on also around those of the team, which would
     take the cargo.
@@ -55,7 +55,7 @@ def distances(state: State) -> jax.Array:
         return jnp.any(look(goal, jnp.asarray(neighbours(cells)), False), axis=1)
 
     known, empty = collectible(state), ~tile & (state.amount == 0)
-    left = nights(state)
+    left = night_turns(state)
     least = jnp.min(left, where=tile, initial=jnp.iinfo(jnp.int32).max)
     goals = {
         **{rules.GOALS[kind - 1]: known & (state.kind == kind) for kind in rules.FUEL},
@@ -101,7 +101,7 @@ def ended(before: State, after: State) -> jax.Array:
         return state.city[state.workers.cell] >= 0
 
     came = inside(after) & ~inside(before)
-    return came | ~after.workers.alive | (after.turn % rules.PATIENCE == 0)
+    return came | ~after.workers.alive | (after.turn % rules.ORDER_PERIOD == 0)
 
 
 def _indices(goals: tuple[str, ...]) -> jax.Array:

@@ -45,8 +45,8 @@ the nearest city. With a full cargo the way to the city, or to the cell to build
 NO_ORDER = len(ORDERS)
 MOST_TILES = 64
 """City tiles up to which a worker sees a difference."""
-PATIENCE = 10
-"""Turns; at their multiples, dusk and dawn among them, all orders end."""
+ORDER_PERIOD = 10
+"""Turns; at its multiples, dusk and dawn among them, all orders end."""
 GOALS = (
     "wood",
     "coal",

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from helpers import lux
 
+from experiments.lux import observation, scripted
 from experiments.lux import orders as lux_orders
-from experiments.lux import scripted
+from experiments.lux.position import parse
 from jaxdqn.envs.lux import board, decision, maps, movement, orders, rules, turn
 from jaxdqn.envs.lux.rules import EAST, NORTH, SOUTH, STAY, WEST
 
@@ -84,7 +85,8 @@ def test_workers_that_meet_pass_each_other():
 def test_who_cannot_act_or_has_no_order_stays():
     state = lux.state([(17, rules.WOOD, 500)], workers=[(14, EMPTY), (20, EMPTY), (26, EMPTY)])
     tired = state._replace(workers=state.workers._replace(cooldown=jnp.array([1, 0, 0, 0, 0, 0])))
-    assert act(tired, rules.BRING_WOOD, rules.NO_ORDER, rules.BRING_WOOD)[:2] == [STAY, STAY]
+    acts = act(tired, rules.BRING_WOOD, rules.NO_ORDER, rules.BRING_WOOD)
+    assert acts[:2] == [STAY, STAY] and acts[2] in (NORTH, EAST)
 
 
 def test_orders_end_in_a_city_and_at_the_multiples_of_ten_turns():
@@ -105,7 +107,7 @@ def game(seed, research):
     state = state._replace(research=jnp.int32(research), opponent_fuel=jnp.int32(10_000))
     play = jax.jit(lambda s, a: turn.play(s, a, decision.tile_rule(s)))
     for time in range(150):
-        if time % rules.PATIENCE == 0:
+        if time % rules.ORDER_PERIOD == 0:
             order = jnp.array(rng.choice(rules.ORDERS, rules.MAX_WORKERS))
         yield state, order
         state = play(state, PLAIN(state, order))
@@ -124,16 +126,21 @@ def test_whoever_goes_arrives(seed, research):
     assert num_moves > 100
 
 
-def test_distances_are_those_of_a_search():
-    """Oracle: breadth-first search in NumPy, on boards where the opponent is out of the way."""
+def test_distances_are_those_of_a_search_in_numpy():
+    """Oracle: the search of the team in the engine, for all goals, and that of the scripts for one without walls."""
     steps = jax.jit(orders.distances)
     for state, _ in list(game(2, 200))[::30]:
-        state = state._replace(opponent_cell=jnp.int32(-1))
-        found = dict(zip(rules.GOALS, np.asarray(steps(state)), strict=True))
-        expected = scripted.distance(np.asarray(state.city) >= 0)
-        np.testing.assert_array_equal(found["city"], expected)
-        wood = (np.asarray(state.kind) == rules.WOOD) & (np.asarray(state.amount) > 0)
-        np.testing.assert_array_equal(found["wood"], scripted.distance(wood))
+        found = dict(zip(rules.GOALS, np.asarray(steps(state)).reshape(-1, 12, 12), strict=True))
+        position = parse(lux.lines(state, 0))
+        planes = observation.map_planes(position, 0, 12)
+        sources = observation.collectible(position, 0)
+        expected = lux_orders.distances(position, planes, sources)
+        assert found.keys() == expected.keys()
+        for name, cells in expected.items():
+            np.testing.assert_array_equal(found[name], cells, name)
+        alone = state._replace(opponent_cell=jnp.int32(-1))
+        city = steps(alone)[rules.GOALS.index("city")]
+        np.testing.assert_array_equal(city, scripted.distance(np.asarray(state.city) >= 0))
 
 
 def test_ways_lead_around_walls_and_end_at_twice_the_size():
