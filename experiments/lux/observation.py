@@ -9,9 +9,7 @@ from jaxdqn.envs.lux import rules
 
 NUM_MAPS = 11
 RESOURCES, TILE, OPPONENTS, WORKER, ORDERS = slice(1, 4), 4, 6, 7, slice(9, 11)
-"""Planes of the map; the last are those of the workers with each of `TASKS`."""
-TASKS = range(rules.RELIEVE + 1), (rules.SETTLE, rules.FOUND)
-"""Orders to bring fuel to a city, and to build a city tile."""
+"""Planes of the map; the last are those of the workers with each of `rules.TASKS`."""
 Orders = Collection[int]
 
 
@@ -39,7 +37,7 @@ def map_planes(position: Position, team: int, size: int) -> np.ndarray:
 
 def show(planes: np.ndarray, unit: Unit, order: int) -> None:
     """Adds the order of a unit to the planes."""
-    for plane, task in zip(planes[ORDERS], TASKS, strict=True):
+    for plane, task in zip(planes[ORDERS], rules.TASKS, strict=True):
         plane[unit.y, unit.x] = max(plane[unit.y, unit.x], 255 * (order in task))
 
 
@@ -63,7 +61,10 @@ def numbers(position: Position, team: int, size: int) -> Callable[[Unit, int, Or
             (turn, rules.MAX_TURNS),
             *((points, rules.RESEARCH_POINTS[kind]) for kind in (rules.COAL, rules.URANIUM)),
             (num_workers, max(len(tiles), 1)),
-            *((sum(order in task for order in orders), max(num_workers, 1)) for task in TASKS),
+            *(
+                (sum(order in task for order in orders), max(num_workers, 1))
+                for task in rules.TASKS
+            ),
             (len(tiles), rules.MOST_TILES),
             (fuel, max(sum(need), 1)),
             (least, two_nights),

@@ -86,9 +86,9 @@ def _map_planes(state: State, order: jax.Array, opponents: jax.Array) -> jax.Arr
     )
 
 
-def _tasks(order: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Which orders are to bring fuel, and which to build a city tile."""
-    return order <= rules.RELIEVE, (order == rules.SETTLE) | (order == rules.FOUND)
+def _tasks(order: jax.Array) -> list[jax.Array]:
+    """Which of `order [U]` belong to each of `rules.TASKS`: `[U]` bool."""
+    return [jnp.isin(order, jnp.array(task)) for task in rules.TASKS]
 
 
 def _numbers(state: State, worker: jax.Array, order: jax.Array) -> jax.Array:

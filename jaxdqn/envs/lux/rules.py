@@ -43,6 +43,8 @@ BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE, SETTLE, FOUND, SHELTER = ORDERS 
 nearest resource to the city with the least fuel; build with it a city tile beside a city, or beside a resource; go to
 the nearest city. With a full cargo the way to the city, or to the cell to build on, comes first."""
 NO_ORDER = len(ORDERS)
+TASKS = (BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE), (SETTLE, FOUND)
+"""Orders to bring fuel to a city, and to build a city tile."""
 MOST_TILES = 64
 """City tiles up to which a worker sees a difference."""
 ORDER_PERIOD = 10
