@@ -1,10 +1,11 @@
 """How workers in the official engine follow orders, as `jaxdqn.envs.lux.orders`, in NumPy."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments.lux.observation import OPPONENTS, RESOURCES, TILE, WORKER, night_turns
+from experiments.lux.observation import OPPONENTS, RESOURCES, TILE, night_turns
 from experiments.lux.position import KINDS, Position, Unit
 from jaxdqn.envs.lux import rules
 
@@ -21,6 +22,7 @@ Cell = tuple[int, int]
 
 def actions(
     position: Position,
+    turn: int,
     planes: np.ndarray,
     sources: Sequence[Cell],
     units: Sequence[tuple[Unit, int]],
@@ -29,16 +31,20 @@ def actions(
 
     `planes` are those of `observation.map_planes`, `sources` the resources that can be collected.
     """
-    tile = planes[TILE] > 0
+    tile, night = planes[TILE] > 0, turn % rules.CYCLE >= rules.DAY_LENGTH
     ways = distances(position, planes, sources)
-    held = ((planes[WORKER] > 0) & ~tile) | (planes[OPPONENTS] > 0)
+    everybody = marked(((unit.x, unit.y) for unit in position.units.values()), len(tile))
+    held = (everybody & ~tile) | (planes[OPPONENTS] > 0)
     found = []
     for unit, order in units:
         action = rules.STAY
         if unit.cooldown < 1 and order != rules.NO_ORDER:
-            full = sum(unit.cargo) >= rules.CAPACITY
-            goal = (rules.DELIVER if full else rules.COLLECT)[order]
-            action = step(ways[goal], held, unit, goal)
+            deliver = rules.DELIVER[order]
+            at_night = night and not deliver.startswith("edge")
+            full = sum(unit.cargo) >= (rules.ENOUGH if at_night else rules.CAPACITY)
+            keeps = not tile[unit.y, unit.x] or ways[deliver][unit.y, unit.x] == 0
+            goal = deliver if full else rules.COLLECT[order]
+            action = step(ways[goal], held, unit, goal, keeps)
         x, y = target(unit, action)
         held[unit.y, unit.x] &= action not in STEPS or action == rules.STAY
         held[y, x] |= not tile[y, x]
@@ -46,9 +52,13 @@ def actions(
     return found
 
 
-def step(steps: np.ndarray, held: np.ndarray, unit: Unit, goal: str) -> int:
-    """The direction to the free cell that is nearest to the goal; there to stay, or to build a city tile."""
-    there = steps[unit.y, unit.x] <= (1 if goal in (*KINDS, "known resource") else 0)
+def step(steps: np.ndarray, held: np.ndarray, unit: Unit, goal: str, keeps: bool) -> int:
+    """The direction to the free cell that is nearest to the goal; there to stay, or to build a city tile.
+
+    A unit that `keeps` what it collects does so from beside a resource too.
+    """
+    beside = keeps and goal in (*KINDS, "known resource")
+    there = steps[unit.y, unit.x] <= (1 if beside else 0)
     if there and goal.startswith("edge") and sum(unit.cargo) >= rules.CITY_COST:
         return rules.BUILD_CITY
 
@@ -72,35 +82,37 @@ def distances(
 ) -> dict[str, np.ndarray]:
     """Steps `[size, size]` to the nearest cell of each goal, as `flood`."""
     tile, opponents = planes[TILE] > 0, planes[OPPONENTS] > 0
-
-    def marked(cells: Sequence[Cell]) -> np.ndarray:
-        board = np.zeros_like(tile)
-        for x, y in cells:
-            board[y, x] = True
-        return board
+    mark = functools.partial(marked, size=len(tile))
 
     def beside(goal: np.ndarray) -> np.ndarray:
         return np.any(around(goal, False), axis=0)
 
-    known, empty = marked(sources), ~tile & ~planes[RESOURCES].any(axis=0)
+    known, empty = mark(sources), ~tile & ~planes[RESOURCES].any(axis=0)
     own = [c for c in position.cities.values() if tile[next(iter(c.tiles))[::-1]]]
     left = [night_turns(city) for city in own]
-    poorest = [cell for c, n in zip(own, left, strict=True) if n == min(left) for cell in c.tiles]
+    least = [cell for c, n in zip(own, left, strict=True) if n == min(left) for cell in c.tiles]
+    poorest = mark(least)
     goals = {
         **{
-            kind: marked([at for at in sources if position.resources[at][0] == kind])
+            kind: mark([at for at in sources if position.resources[at][0] == kind])
             for kind in KINDS
         },
         "known resource": known,
         "city": tile,
-        "poorest city": marked(poorest),
+        "poorest city": poorest,
         "edge of a city": empty & (beside(tile) | ~tile.any()),
         "edge of a resource": empty & beside(known),
     }
-    return {
-        name: flood(goal, opponents | tile if name.startswith("edge") else opponents)
-        for name, goal in goals.items()
-    }
+    takes = {"poorest city": tile & ~poorest, "edge of a city": tile, "edge of a resource": tile}
+    return {name: flood(goal, opponents | takes.get(name, False)) for name, goal in goals.items()}
+
+
+def marked(cells: Iterable[Cell], size: int) -> np.ndarray:
+    """`[size, size]` bool: `cells`, each `(x, y)`, on a board."""
+    board = np.zeros((size, size), bool)
+    for x, y in cells:
+        board[y, x] = True
+    return board
 
 
 def flood(goal: np.ndarray, wall: np.ndarray) -> np.ndarray:

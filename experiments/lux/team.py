@@ -34,7 +34,7 @@ class Team:
         names = list(filter(None, self._slots))
         units = [(position.units[name], self._orders[name]) for name in names]
         sources = observation.collectible(position, self._team)
-        found = orders.actions(position, planes, sources, units)
+        found = orders.actions(position, turn, planes, sources, units)
         said = []
         for name, action in zip(names, found, strict=True):
             if action == rules.BUILD_CITY:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdqn.envs.lux import rules, turn
-from jaxdqn.envs.lux.board import State, collectible, look, neighbours, night_turns
+from jaxdqn.envs.lux.board import State, collectible, is_night, look, neighbours, night_turns
 
 
 def actions(state: State, order: jax.Array) -> jax.Array:
@@ -15,13 +15,16 @@ def actions(state: State, order: jax.Array) -> jax.Array:
     A worker on its way does not wait: where the cells ahead are held, it steps aside or back.
     """
     workers, outside, can_build = state.workers, state.city < 0, turn.can_build(state)
-    full = jnp.sum(workers.cargo, axis=1) >= rules.CAPACITY
-    goal = jnp.where(full, _indices(rules.DELIVER)[order], _indices(rules.COLLECT)[order])
     ways, table = distances(state), jnp.asarray(neighbours(len(outside)))
     acts = workers.alive & (workers.cooldown < 1) & (order != rules.NO_ORDER)
-    # A resource is collected from the cells beside it too; other goals must be reached.
-    reach = jnp.where(goal <= rules.GOALS.index("known resource"), 1, 0)
-    builds = goal >= rules.GOALS.index("edge of a city")
+    delivers = _indices(rules.DELIVER)[order]
+    builds = delivers >= rules.GOALS.index("edge of a city")
+    enough = jnp.where(is_night(state.turn) & ~builds, rules.ENOUGH, rules.CAPACITY)
+    full = jnp.sum(workers.cargo, axis=1) >= enough
+    goal = jnp.where(full, delivers, _indices(rules.COLLECT)[order])
+    # A resource is collected from the cells beside it too, but a city on the way would take it at once.
+    keeps = outside[workers.cell] | (ways[delivers, workers.cell] == 0)
+    reach = jnp.where((goal <= rules.GOALS.index("known resource")) & keeps, 1, 0)
 
     def follow(held: jax.Array, slot: jax.Array) -> tuple[jax.Array, jax.Array]:
         cell = workers.cell[slot]
@@ -45,8 +48,8 @@ def actions(state: State, order: jax.Array) -> jax.Array:
 def distances(state: State) -> jax.Array:
     """Steps `[len(rules.GOALS), C]` to the nearest cell of each goal, as `flood`.
 
-    Ways go around the city of the opponent; to a cell to build on also around those of the team, which would
-    take the cargo.
+    Ways go around the city of the opponent, and around those of the team that would take the cargo: all on the
+    way to a cell to build on, all others on the way to the poorest.
     """
     cells, tile = len(state.city), state.city >= 0
     opponent = jnp.arange(cells) == state.opponent_cell
@@ -56,16 +59,17 @@ def distances(state: State) -> jax.Array:
 
     known, empty = collectible(state), ~tile & (state.amount == 0)
     left = night_turns(state)
-    least = jnp.min(left, where=tile, initial=jnp.iinfo(jnp.int32).max)
+    poorest = tile & (left == jnp.min(left, where=tile, initial=jnp.iinfo(jnp.int32).max))
     goals = {
         **{rules.GOALS[kind - 1]: known & (state.kind == kind) for kind in rules.FUEL},
         "known resource": known,
         "city": tile,
-        "poorest city": tile & (left == least),
+        "poorest city": poorest,
         "edge of a city": empty & (beside(tile) | ~jnp.any(tile)),
         "edge of a resource": empty & beside(known),
     }
-    walls = {name: opponent | tile if name.startswith("edge") else opponent for name in goals}
+    takes = {"poorest city": tile & ~poorest, "edge of a city": tile, "edge of a resource": tile}
+    walls = {name: opponent | takes.get(name, False) for name in goals}
     stacked = (jnp.stack([cells[name] for name in rules.GOALS]) for cells in (goals, walls))
     return jax.vmap(flood)(*stacked)
 

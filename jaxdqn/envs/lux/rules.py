@@ -47,6 +47,8 @@ TASKS = (BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE), (SETTLE, FOUND)
 """Orders to bring fuel to a city, and to build a city tile."""
 MOST_TILES = 64
 """City tiles up to which a worker sees a difference."""
+ENOUGH = CAPACITY - NIGHT_LENGTH * WORKER_UPKEEP
+"""Cargo that is brought to a city at night: what a night leaves of a full cargo of wood."""
 ORDER_PERIOD = 10
 """Turns; at its multiples, dusk and dawn among them, all orders end."""
 GOALS = (

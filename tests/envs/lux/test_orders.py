@@ -62,6 +62,34 @@ def test_the_way_of_a_cargo_to_a_site_leads_around_the_city_that_would_take_it()
     assert act(state, rules.SHELTER) == [NORTH]
 
 
+def test_the_way_to_the_poorest_city_leads_around_another_one():
+    """In a row, from the west: the worker in cell 14, a city with fuel in cell 15, the poorest one in cell 17."""
+    state = lux.state(workers=[(14, FULL)], cities=[([15], 2_300), ([17], 0)])
+    assert act(state, rules.RELIEVE)[0] in (NORTH, SOUTH)
+    assert act(state, rules.BRING_WOOD) == [EAST]
+
+
+@pytest.mark.parametrize(("turn", "action"), [(29, EAST), (30, WEST)])
+def test_at_night_fuel_is_brought_before_the_cargo_is_full_again(turn, action):
+    wood, left = [(17, rules.WOOD, 9)], rules.ENOUGH
+    state = lux.state(wood, workers=[(14, (left, 0, 0))], cities=[([12], 0)], turn=turn)
+    assert act(state, rules.BRING_WOOD) == act(state, rules.RELIEVE) == [action]
+    # A city tile costs a full cargo, and less than enough is not brought.
+    assert act(state, rules.SETTLE) == act(state, rules.FOUND) == [EAST]
+    less = lux.state(wood, workers=[(14, (left - 1, 0, 0))], cities=[([12], 0)], turn=turn)
+    assert act(less, rules.BRING_WOOD) == [EAST]
+
+
+def test_who_collects_for_elsewhere_leaves_the_city_that_would_take_the_cargo():
+    """The worker is in the city in cell 14, another one stands on the wood in cell 15."""
+    wood, crew = [(15, rules.WOOD, 500)], [(15, EMPTY), (14, EMPTY)]
+    state = lux.state(wood, workers=crew, cities=[([14], 100), ([30], 0)])
+    for order, stays in ((rules.BRING_WOOD, True), (rules.SETTLE, False), (rules.RELIEVE, False)):
+        assert (act(state, rules.BRING_WOOD, order)[1] == STAY) is stays
+    alone = lux.state(wood, workers=crew, cities=[([14], 100)])
+    assert act(alone, rules.BRING_WOOD, rules.RELIEVE) == [STAY, STAY]
+
+
 def test_the_city_of_the_opponent_is_walked_around():
     state = lux.state([(17, rules.WOOD, 9)], workers=[(14, EMPTY)], opponent=15)
     assert act(state, rules.BRING_WOOD)[0] in (NORTH, SOUTH)

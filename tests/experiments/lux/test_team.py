@@ -113,6 +113,15 @@ def test_a_new_worker_takes_the_first_free_slot():
     assert order(["b", "c", "d"]) == ["d", "b", "c"]
 
 
+def test_workers_of_the_other_team_are_walked_around():
+    """The wood is two cells to the east of the unit, the other team between them."""
+    told = ["r wood 4 2 100", "u 0 0 ours 2 2 0 0 0 0"]
+    ours = Team(lambda obs: rules.BRING_WOOD, 0, 12)
+    assert ours.commands(parse(told), 1) == ["m ours e"]
+    between = [*told, "u 0 1 other 3 2 0 0 0 0"]
+    assert ours.commands(parse(between), 2) in (["m ours n"], ["m ours s"])
+
+
 def trained(agent="pqn", env="lux"):
     recipe = recipes.find(env, agent)
     obs = np.zeros(recipe.obs(1).shape, recipe.obs(1).dtype)
