@@ -44,11 +44,13 @@ class Team:
         return said + tile_commands(position, self._team)
 
     def _end_orders(self, position: Position, turn: int, planes: np.ndarray) -> None:
-        """Ends the orders of units that came into a city, and of all at times."""
+        """Ends the orders of units that came into a city, and of the next one in rotation."""
         units = {name: position.units[name] for name in self._slots if name}
         tile = planes[observation.TILE] > 0
         inside = {name for name, unit in units.items() if tile[unit.y, unit.x]}
-        came = set(units) if turn % rules.ORDER_PERIOD == 0 else inside - self._inside
+        came = inside - self._inside
+        if units:
+            came.add(list(units)[turn % len(units)])
         kept = {name: order for name, order in self._orders.items() if name not in came}
         self._orders = {name: kept.get(name, rules.NO_ORDER) for name in units}
         self._inside = inside

@@ -25,7 +25,7 @@ class Decision(NamedTuple):
 
 
 def make(size: int = 12, split: str = "train") -> Env:
-    """The reward is the change of `potential`: the sum is the number of city tiles at the end, less a half.
+    """The reward is the change of `potential`: the sum is the logarithm of the city tiles at the end, up to a constant.
 
     Workers that can act and have no order get one after the other, in the order of their slots; then
     turns are played until one waits for an order. City tiles follow `tile_rule`. An episode starts on a
@@ -95,16 +95,17 @@ def num_tiles(game: State) -> jax.Array:
 
 
 def potential(game: State) -> jax.Array:
-    """`[]` float32: city tiles, of which those without fuel for a night count half, and a tenth for each full cargo.
+    """`[]` float32: log2(1 + n), of n city tiles.
 
-    At the end of the game city tiles alone. Differences of a potential leave the best policy the same
-    without a discount, Ng et al. (1999).
+    Before the end a tile without fuel for a night counts half, and each full cargo a tenth. With the
+    logarithm, to lose all costs as much as many tiles are worth. Differences of a potential leave the best
+    policy the same without a discount, Ng et al. (1999).
     """
     stored = jnp.minimum(game.fuel / jnp.maximum(game.upkeep * rules.NIGHT_LENGTH, 1), 1.0)
     tiles = jnp.sum(jnp.where(game.city >= 0, 1.0 + stored[game.city], 0.0)) / 2
     cargo = jnp.sum(jnp.where(game.workers.alive[:, None], game.workers.cargo, 0))
     running = tiles + cargo / (10 * rules.CAPACITY)
-    return jnp.where(game.over, num_tiles(game).astype(jnp.float32), running)
+    return jnp.log2(1 + jnp.where(game.over, num_tiles(game), running))
 
 
 def tile_rule(game: State) -> jax.Array:

@@ -1,6 +1,7 @@
 """Orders to workers, `rules.ORDERS`: how they are followed, and when they end."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,23 +27,24 @@ def actions(state: State, order: jax.Array) -> jax.Array:
     keeps = outside[workers.cell] | (ways[delivers, workers.cell] == 0)
     reach = jnp.where((goal <= rules.GOALS.index("known resource")) & keeps, 1, 0)
 
-    def follow(held: jax.Array, slot: jax.Array) -> tuple[jax.Array, jax.Array]:
-        cell = workers.cell[slot]
-        steps = look(ways[goal[slot]], table[cell], len(held))
-        there = steps[rules.STAY] <= reach[slot]
-        closed = look(held, table[cell], True).at[rules.STAY].set(~there)
-        action = jnp.argmin(jnp.where(closed, len(held), steps))
-        action = jnp.where(builds[slot] & there & can_build[slot], rules.BUILD_CITY, action)
-        action = jnp.where(acts[slot], action, rules.STAY)
-        moves = (action >= rules.NORTH) & (action <= rules.WEST)
-        target = table[cell, jnp.where(moves, action, rules.STAY)]
-        held = held.at[cell].set(held[cell] & ~moves)
-        return held.at[target].set(held[target] | (moves & outside[target])), action
+    around = table[workers.cell]
+    steps = ways.at[goal[:, None], around].get(mode="fill", fill_value=len(outside))
+    there = steps[:, rules.STAY] <= reach
+    steps = steps.at[:, rules.STAY].set(jnp.where(there, steps[:, rules.STAY], len(outside)))
+    build = acts & builds & there & can_build
+    cells = jnp.arange(len(outside))
 
-    taken = jnp.where(workers.alive, workers.cell, len(outside))
-    held = jnp.zeros_like(outside).at[taken].set(True, mode="drop") & outside
-    held = held.at[state.opponent_cell].set(True)
-    return jax.lax.scan(follow, held, jnp.arange(len(order)))[1]
+    def follow(held: jax.Array, worker: Any) -> tuple[jax.Array, jax.Array]:
+        around, steps, goes = worker
+        closed = look(held, around, True).at[rules.STAY].set(False)
+        action = jnp.where(goes, jnp.argmin(jnp.where(closed, len(cells), steps)), rules.STAY)
+        left, entered = cells == around[rules.STAY], (cells == around[action]) & outside
+        return jnp.where(action == rules.STAY, held, held & ~left | entered), action
+
+    taken = jnp.any(workers.alive[None] & (workers.cell[None] == cells[:, None]), axis=1)
+    held = taken & outside | (cells == state.opponent_cell)
+    _, action = jax.lax.scan(follow, held, (around, steps, acts & ~build))
+    return jnp.where(build, rules.BUILD_CITY, action)
 
 
 def distances(state: State) -> jax.Array:
@@ -99,13 +101,15 @@ def flood(goal: jax.Array, wall: jax.Array) -> jax.Array:
 
 
 def ended(before: State, after: State) -> jax.Array:
-    """Which workers need a new order after a turn, `[U]` bool: those that came into a city, and all at times."""
+    """Which workers need a new order after a turn, `[U]` bool: those that came into a city, and the next in rotation."""
 
     def inside(state: State) -> jax.Array:
         return state.city[state.workers.cell] >= 0
 
+    alive = after.workers.alive
+    place, number = jnp.cumsum(alive) - 1, jnp.maximum(jnp.sum(alive), 1)
     came = inside(after) & ~inside(before)
-    return came | ~after.workers.alive | (after.turn % rules.ORDER_PERIOD == 0)
+    return came | ~alive | (place == after.turn % number)
 
 
 def _indices(goals: tuple[str, ...]) -> jax.Array:

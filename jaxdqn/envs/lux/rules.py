@@ -49,8 +49,6 @@ MOST_TILES = 64
 """City tiles up to which a worker sees a difference."""
 ENOUGH = CAPACITY - NIGHT_LENGTH * WORKER_UPKEEP
 """Cargo that is brought to a city at night: what a night leaves of a full cargo of wood."""
-ORDER_PERIOD = 10
-"""Turns; at its multiples, dusk and dawn among them, all orders end."""
 GOALS = (
     "wood",
     "coal",

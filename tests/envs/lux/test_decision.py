@@ -33,32 +33,22 @@ def test_workers_get_orders_in_turn_and_then_all_move():
         assert (state.order[:3] == BRING_WOOD).tolist() == [k < worker for k in range(3)]
         state, _, over = step(state, BRING_WOOD)
         assert not over
-    # Nobody has come into a city before all get new orders.
-    assert state.game.turn == 10 and (state.order == NO_ORDER).all()
-    assert state.game.workers.cargo[:2, 0].tolist() == [100, 100]
-    assert state.game.workers.cell[2] != 24
+    # In rotation the third one is due in turn 2, before it can act again, and the first one in turn 3.
+    assert state.game.turn == 3 and state.worker == 0
+    assert state.order[:3].tolist() == [NO_ORDER, BRING_WOOD, NO_ORDER]
+    assert (state.game.workers.cell[:3] != jnp.array([14, 13, 24])).all()
 
 
-def test_a_worker_that_comes_into_a_city_gets_a_new_order():
-    """It walks one cell to the wood, takes 20 in each turn, and is back in turn 8."""
-    wood = [(2, rules.WOOD, 500)]
-    state = first(resources=wood, workers=[(0, EMPTY), (24, EMPTY)], turn=1)
-    state, _, _ = step(state, BRING_WOOD)
-    assert state.worker == 1
-    # Without coal, the other one stays with its order.
-    state, _, _ = step(state, BRING_COAL)
-    assert state.worker == 0 and 6 < state.game.turn < 10
-    assert state.order[:2].tolist() == [NO_ORDER, BRING_COAL]
-    assert state.game.fuel[0] == 100 and state.game.workers.cell[:2].tolist() == [0, 24]
-
-
-def test_a_worker_that_has_built_a_city_tile_gets_a_new_order():
-    state = first(workers=[(7, FULL), (30, EMPTY)], cities=[([0], 1_000)], turn=1)
-    state, _, _ = step(state, SETTLE)
-    state, _, _ = step(state, BRING_COAL)
-    # It is on the edge of no city: it has walked to cell 1 or 6 and has built there.
-    assert decision.num_tiles(state.game) == 2 and state.worker == 0
-    assert state.game.city[state.game.workers.cell[0]] >= 0
+@pytest.mark.parametrize(("order", "tiles", "fuel"), [(BRING_WOOD, 1, 1_100), (SETTLE, 2, 1_000)])
+def test_a_worker_that_comes_into_a_city_or_builds_a_tile_gets_a_new_order(order, tiles, fuel):
+    crew = [(1, FULL), (24, EMPTY), (28, EMPTY), (30, EMPTY)]
+    state = first(workers=crew, cities=[([0], 1_000)], turn=1)
+    for given in (order, BRING_COAL, BRING_COAL, BRING_COAL):
+        state, _, _ = step(state, given)
+    # In rotation the third one is due; without coal, the others stay with their orders.
+    assert state.game.turn == 2 and state.worker == 0
+    assert state.order[:4].tolist() == [NO_ORDER, BRING_COAL, NO_ORDER, BRING_COAL]
+    assert decision.num_tiles(state.game) == tiles and state.game.fuel.sum() == fuel
 
 
 def test_workers_in_cooldown_and_those_with_an_order_are_passed_over():
@@ -75,7 +65,7 @@ def test_workers_in_cooldown_and_those_with_an_order_are_passed_over():
 
 
 def test_a_new_worker_has_no_order():
-    state = first(workers=[(0, EMPTY)], cities=[([0, 1], 1_000)], turn=1)
+    state = first(workers=[(0, EMPTY)], cities=[([0, 1], 1_000)], turn=2)
     state, _, _ = step(state, SHELTER)
     # The two tiles have built a worker each, one of them too many for the second tile.
     assert state.worker == 1 and state.order[:2].tolist() == [SHELTER, NO_ORDER]
@@ -87,17 +77,18 @@ def test_rewards_are_discounted_by_turns(env):
     for _ in range(3):
         times.append(int(env.time(state)))
         state, _, _ = step(state, BRING_COAL)
-    assert times == [0, 0, 10]
+    assert times == [0, 0, 1]
 
 
 def test_the_potential_counts_tiles_with_fuel_for_a_night_and_cargo():
     # A city of two tiles pays 2 * 18 a turn: 180 of 360 for a night. A city alone pays 23: 0 of 230.
     crew = [(14, FULL), (15, (0, 50, 0)), (16, EMPTY)]
     game = lux.state(workers=crew, cities=[([20, 21], 180), ([0], 0)])
-    np.testing.assert_allclose(decision.potential(game), 2 * 0.75 + 0.5 + 0.1 + 0.05, rtol=1e-6)
+    counted = 2 * 0.75 + 0.5 + 0.1 + 0.05
+    np.testing.assert_allclose(decision.potential(game), np.log2(1 + counted), rtol=1e-6)
     rich = lux.state(workers=crew[2:], cities=[([20, 21], 10_000)])
-    assert decision.potential(rich) == 2
-    assert decision.potential(game._replace(over=jnp.bool(True))) == 3
+    np.testing.assert_allclose(decision.potential(rich), np.log2(3), rtol=1e-6)
+    assert decision.potential(game._replace(over=jnp.bool(True))) == 2
 
 
 def test_the_reward_is_the_change_of_the_potential():
@@ -108,7 +99,8 @@ def test_the_reward_is_the_change_of_the_potential():
     state = state._replace(game=state.game._replace(amount=state.game.amount.at[15].set(20)))
     state, reward, over = step(state, FOUND)
     # The cargo, a tenth, has become a tile, a half, with 20 of the 230 of wood that it needs for a night.
-    np.testing.assert_allclose(reward, 0.4 + 20 / 230 / 2, atol=1e-6)
+    city, tile = (1 + 1 / 230) / 2, (1 + 20 / 230) / 2
+    np.testing.assert_allclose(reward, np.log2((1 + city + tile) / (1 + city + 0.1)), atol=1e-6)
     assert not over and state.game.turn == 30
     # Neither city has fuel for the night, and the worker, which can act at once in its city, is lost too.
     _, last, over = step(state, SHELTER)
@@ -116,7 +108,7 @@ def test_the_reward_is_the_change_of_the_potential():
     assert over
 
 
-def test_rewards_add_up_to_the_city_tiles_at_the_end(env):
+def test_rewards_add_up_to_the_logarithm_of_the_city_tiles_at_the_end(env):
     def act(carry, key):
         state, total, over = carry
         action_key, step_key = jax.random.split(key)
@@ -130,7 +122,8 @@ def test_rewards_add_up_to_the_city_tiles_at_the_end(env):
     keys = jax.random.split(jax.random.key(1), 2_000)
     (state, total, over), _ = jax.jit(lambda carry: jax.lax.scan(act, carry, keys))(carry)
     assert over.all()
-    np.testing.assert_allclose(total + 0.5, jax.vmap(decision.num_tiles)(state.game), atol=1e-3)
+    tiles = jax.vmap(decision.num_tiles)(state.game)
+    np.testing.assert_allclose(total + np.log2(1.5), np.log2(1 + tiles), atol=1e-3)
 
 
 def test_city_tiles_build_workers_then_research_until_all_is_known():

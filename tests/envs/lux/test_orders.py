@@ -117,14 +117,20 @@ def test_who_cannot_act_or_has_no_order_stays():
     assert acts[:2] == [STAY, STAY] and acts[2] in (NORTH, EAST)
 
 
-def test_orders_end_in_a_city_and_at_the_multiples_of_ten_turns():
+def test_orders_end_in_a_city_and_one_in_each_turn():
     workers = [(1, EMPTY), (0, EMPTY), (14, EMPTY)]
     before = lux.state(workers=workers, slots=4, turn=3)
     cell = before.workers.cell.at[0].set(0)
-    after = before._replace(turn=jnp.int32(4), workers=before.workers._replace(cell=cell))
+    after = before._replace(turn=jnp.int32(5), workers=before.workers._replace(cell=cell))
     # The second one was in the city before; the last slot is free.
-    assert orders.ended(before, after).tolist() == [True, False, False, True]
-    assert orders.ended(before, after._replace(turn=jnp.int32(10))).all()
+    assert orders.ended(before, after).tolist() == [True, False, True, True]
+    for turn, due in ((4, 1), (5, 2), (6, 0), (7, 1)):
+        stayed = before._replace(turn=jnp.int32(turn))
+        assert orders.ended(before, stayed).tolist() == [k in (due, 3) for k in range(4)]
+    # Slots without a worker are passed over.
+    alive = jnp.array([True, False, True, False])
+    two = before._replace(turn=jnp.int32(7), workers=before.workers._replace(alive=alive))
+    assert orders.ended(two, two).tolist() == [False, True, True, True]
 
 
 def game(seed, research):
@@ -135,7 +141,7 @@ def game(seed, research):
     state = state._replace(research=jnp.int32(research), opponent_fuel=jnp.int32(10_000))
     play = jax.jit(lambda s, a: turn.play(s, a, decision.tile_rule(s)))
     for time in range(150):
-        if time % rules.ORDER_PERIOD == 0:
+        if time % 10 == 0:
             order = jnp.array(rng.choice(rules.ORDERS, rules.MAX_WORKERS))
         yield state, order
         state = play(state, PLAIN(state, order))

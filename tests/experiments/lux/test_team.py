@@ -89,7 +89,7 @@ def test_a_team_sees_and_commands_as_the_environment_does(index, size, research,
         assert sorted(said) == sorted(agreement.commands(seats, state, legal, legal_tiles))
         did |= set(legal.tolist())
         workers = max(workers, int(state.workers.alive.sum()))
-    assert did == set(range(rules.BUILD_CITY + 1)) and workers > 3
+    assert did == set(range(rules.BUILD_CITY + 1)) and workers > 1
 
 
 def name(slot, team):
@@ -100,17 +100,18 @@ def test_a_new_worker_takes_the_first_free_slot():
     def position(names):
         return parse([f"u 0 0 {name} {x} 0 0 0 0 0" for x, name in enumerate(names)])
 
-    def order(names):
+    def order(names, turn=0):
         seen.clear()
-        ours.commands(position(names), 0)
+        ours.commands(position(names), turn)
         return [names[x] for x in seen]
 
     seen = []
     ours = Team(lambda obs: seen.append(int(5 - obs[5, :5, 0].argmax()) % 5) or 0, 0, 12)
     assert order(["a", "b", "c"]) == ["a", "b", "c"]
-    assert order(["b", "c"]) == ["b", "c"]
-    # The slot of `a` is free; `d` decides before `b`.
-    assert order(["b", "c", "d"]) == ["d", "b", "c"]
+    # In rotation `b` is the first of two.
+    assert order(["b", "c"]) == ["b"]
+    # The slot of `a` is free: `d` decides before `b`, the second of three.
+    assert order(["b", "c", "d"], turn=1) == ["d", "b"]
 
 
 def test_workers_of_the_other_team_are_walked_around():
