@@ -101,7 +101,7 @@ def flood(goal: jax.Array, wall: jax.Array) -> jax.Array:
 
 
 def ended(before: State, after: State) -> jax.Array:
-    """Which workers need a new order after a turn, `[U]` bool: those that came into a city, and the next in rotation."""
+    """Which workers need a new order after a turn, `[U]` bool: those that came into a city, and one in rotation."""
 
     def inside(state: State) -> jax.Array:
         return state.city[state.workers.cell] >= 0

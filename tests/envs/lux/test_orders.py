@@ -124,8 +124,8 @@ def test_orders_end_in_a_city_and_one_in_each_turn():
     after = before._replace(turn=jnp.int32(5), workers=before.workers._replace(cell=cell))
     # The second one was in the city before; the last slot is free.
     assert orders.ended(before, after).tolist() == [True, False, True, True]
-    for turn, due in ((4, 1), (5, 2), (6, 0), (7, 1)):
-        stayed = before._replace(turn=jnp.int32(turn))
+    for time, due in ((4, 1), (5, 2), (6, 0), (7, 1)):
+        stayed = before._replace(turn=jnp.int32(time))
         assert orders.ended(before, stayed).tolist() == [k in (due, 3) for k in range(4)]
     # Slots without a worker are passed over.
     alive = jnp.array([True, False, True, False])
