@@ -51,6 +51,31 @@ def test_a_worker_that_comes_into_a_city_or_builds_a_tile_gets_a_new_order(order
     assert decision.num_tiles(state.game) == tiles and state.game.fuel.sum() == fuel
 
 
+def follow(state, order):
+    """Gives the first worker `order`, and others one to stay, until the first comes into a city."""
+    for _ in range(40):
+        if state.worker == 0 and state.game.city[state.game.workers.cell[0]] >= 0:
+            return state
+        state, _, _ = step(state, BRING_COAL if state.worker else order)
+    raise AssertionError("The first worker has not come into a city.")
+
+
+def test_a_cargo_is_fetched_and_brought_into_the_city():
+    """The worker leaves its city for the wood, takes 20 in each turn, and is back in turn 8 or 9."""
+    state = first(resources=[(2, rules.WOOD, 500)], workers=[(0, EMPTY), (24, EMPTY)], turn=1)
+    state, _, _ = step(state, BRING_WOOD)
+    state, _, _ = step(state, BRING_COAL)
+    state = follow(state, BRING_WOOD)
+    assert 6 < state.game.turn < 10 and state.game.fuel[0] == 100
+    assert state.game.workers.cell[:2].tolist() == [0, 24]
+
+
+def test_a_worker_that_is_not_on_the_edge_of_the_city_walks_there_to_build():
+    state = first(workers=[(7, FULL), (30, EMPTY)], cities=[([0], 1_000)], turn=1)
+    state = follow(state, SETTLE)
+    assert decision.num_tiles(state.game) == 2 and state.game.workers.cell[0] in (1, 6)
+
+
 def test_workers_in_cooldown_and_those_with_an_order_are_passed_over():
     workers = [(14, EMPTY), (28, EMPTY), (30, EMPTY)]
     state = first(workers=workers, turn=1)
