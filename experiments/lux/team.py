@@ -44,7 +44,7 @@ class Team:
         return said + tile_commands(position, self._team)
 
     def _end_orders(self, position: Position, turn: int, planes: np.ndarray) -> None:
-        """Ends the orders of units that came into a city, and of the next one in rotation."""
+        """Ends the orders of units that came into a city, and of one in rotation."""
         units = {name: position.units[name] for name in self._slots if name}
         tile = planes[observation.TILE] > 0
         inside = {name for name, unit in units.items() if tile[unit.y, unit.x]}

@@ -97,9 +97,9 @@ def num_tiles(game: State) -> jax.Array:
 def potential(game: State) -> jax.Array:
     """`[]` float32: log2(1 + n), of n city tiles.
 
-    Before the end a tile without fuel for a night counts half, and each full cargo a tenth. With the
-    logarithm, to lose all costs as much as many tiles are worth. Differences of a potential leave the best
-    policy the same without a discount, Ng et al. (1999).
+    Before the end a tile without fuel for a night counts half, and each full cargo a tenth. By the
+    logarithm the last tiles that are left are worth more than further ones. Differences of a potential leave
+    the best policy the same without a discount, Ng et al. (1999).
     """
     stored = jnp.minimum(game.fuel / jnp.maximum(game.upkeep * rules.NIGHT_LENGTH, 1), 1.0)
     tiles = jnp.sum(jnp.where(game.city >= 0, 1.0 + stored[game.city], 0.0)) / 2

@@ -1,7 +1,6 @@
 """Orders to workers, `rules.ORDERS`: how they are followed, and when they end."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +33,7 @@ def actions(state: State, order: jax.Array) -> jax.Array:
     build = acts & builds & there & can_build
     cells = jnp.arange(len(outside))
 
-    def follow(held: jax.Array, worker: Any) -> tuple[jax.Array, jax.Array]:
+    def follow(held: jax.Array, worker: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
         around, steps, goes = worker
         closed = look(held, around, True).at[rules.STAY].set(False)
         action = jnp.where(goes, jnp.argmin(jnp.where(closed, len(cells), steps)), rules.STAY)
