@@ -20,8 +20,8 @@ EXAMPLE = jax.tree.map(lambda x: x[0], numbered(0, 1, 4))
 
 def filled(num_rows, buffer_size=400, **options):
     memory = replay.prioritized(buffer_size, batch_size=64, **options)
-    buffer = jax.jit(memory.add)(memory.init(EXAMPLE), numbered(0, num_rows, 4))
-    return memory, buffer
+    memory = type(memory)(*map(jax.jit, memory))
+    return memory, memory.add(memory.init(EXAMPLE), numbered(0, num_rows, 4))
 
 
 def priorities(buffer, size):

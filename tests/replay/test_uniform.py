@@ -15,7 +15,9 @@ from jaxdqn import replay
 from jaxdqn.config import ConfigError
 from jaxdqn.replay.uniform import add, init, sample
 
+init = jax.jit(init, static_argnums=1)
 add = jax.jit(add)
+contents = jax.jit(replay.contents)
 gather = jax.jit(replay.gather, static_argnums=3)
 example = partial(numbered, 0, 1)
 
@@ -24,7 +26,7 @@ def rows_of(buffer):
     """The rows of a ring buffer, oldest first."""
     filled, num_rows = int(buffer.filled_rows), buffer.words.shape[0]
     order = [(int(buffer.next_row) - filled + i) % num_rows for i in range(filled)]
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[order], replay.contents(buffer))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[order], contents(buffer))
 
 
 def rows(batch):

@@ -50,9 +50,14 @@ def test_the_best_parameters_are_kept_and_the_latest_of_equal_ones():
     returns = {120: 1.0, 160: 3.0, 200: 2.0, 240: 3.0, 280: 0.0}
     current = jax.jit(partial(session.init, trainer=TRAINER))(jax.random.key(0))
     params, best = {}, {}
+
+    @jax.jit
+    def step(current, value):
+        evaluation = evaluation_of(jnp.full(2, value))
+        return session.advance(current, TRAINER, lambda key, params: evaluation, 5)
+
     for steps, value in returns.items():
-        step = advance(lambda key, params, value=value: evaluation_of(jnp.full(2, value)), 5)
-        current, report = step(current)
+        current, report = step(current, value)
         assert float(report.eval_return) == value
         params[steps], best[steps] = current.state.learner.params, current.best_params
     assert equal(best[120], params[120]) and equal(best[200], params[160])
