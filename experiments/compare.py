@@ -90,38 +90,42 @@ def seconds(name: str, found: Sequence[Row]) -> str:
 
 
 def picture(path: Path, env_name: str, found: Sequence[Row], solved_at: float | None) -> None:
-    """Draws the median learning curve of each agent, and beside it the mean of the curve of each seed.
+    """Draws the median learning curve of each agent; if there are several, also the mean of the curve of each seed.
 
     The mean measures the speed of learning: final returns are the same for all agents that solve
     the environment.
     """
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    curves, speeds = figure.subplots(1, 2)
     names = list(dict.fromkeys(row["agent"] for row in found))
+    columns = 2 if len(names) > 1 else 1
+    figure = Figure(figsize=(5.5 * columns, 4), layout="constrained")
+    curves, *others = figure.subplots(1, columns, squeeze=False)[0]
     for x, name in enumerate(names):
         own, color = [row for row in found if row["agent"] == name], f"C{x % 10}"
         style = "-" if x < 10 else "--"
         drawn = [trainings.curve_of(row) for row in own if row["curve"]]
-        if drawn:
-            values = [float(np.mean(returns)) for _, returns in drawn]
-            spread = [x + 0.3 * (i / max(len(values) - 1, 1) - 0.5) for i in range(len(values))]
-            speeds.plot(spread, values, "o", color=color, markersize=4, alpha=0.6)
-            median = statistics.median(values)
-            speeds.hlines(median, x - 0.3, x + 0.3, color=color, linewidth=2.5)
-            steps, returns = drawn[0][0], np.array([values for _, values in drawn])
-            curves.plot(steps, np.median(returns, axis=0), style, color=color, label=name)
-            low, high = np.quantile(returns, (0.1, 0.9), axis=0)
-            curves.fill_between(steps, low, high, color=color, alpha=0.1, linewidth=0)
+        if not drawn:
+            continue
+        steps, returns = drawn[0][0], np.array([values for _, values in drawn])
+        curves.plot(steps, np.median(returns, axis=0), style, color=color, label=name)
+        low, high = np.quantile(returns, (0.1, 0.9), axis=0)
+        curves.fill_between(steps, low, high, color=color, alpha=0.1, linewidth=0)
+        means = returns.mean(axis=1)
+        spread = x + 0.3 * (np.arange(len(means)) / max(len(means) - 1, 1) - 0.5)
+        for speeds in others:
+            speeds.plot(spread, means, "o", color=color, markersize=4, alpha=0.6)
+            speeds.hlines(np.median(means), x - 0.3, x + 0.3, color=color, linewidth=2.5)
     if solved_at is not None:
         curves.axhline(solved_at, color=plots.MARK, linewidth=1, linestyle="--", zorder=0)
-    for axes in (curves, speeds):
+    for axes in (curves, *others):
         axes.grid(alpha=0.25)
         plots.bare(axes)
     curves.legend(frameon=False, fontsize=8, ncols=2)
-    title = f"{env_name}: median and 10–90 % of the seeds"
+    seeds = len({row["seed"] for row in found})
+    title = f"{env_name}: median and 10–90 % of {seeds} seeds" if seeds > 1 else env_name
     curves.set(xlabel="environment steps", ylabel="evaluation return", title=title)
-    speeds.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-    speeds.set(title="speed of learning: mean of the curve, one dot per seed")
+    for speeds in others:
+        speeds.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        speeds.set(title="speed of learning: mean of the curve, one dot per seed")
     plots.save(figure, path)
 
 

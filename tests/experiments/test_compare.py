@@ -9,6 +9,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments import compare
 from experiments.results import trainings
@@ -119,6 +120,18 @@ def test_it_writes_table_and_picture_and_trains_no_seed_twice(tmp_path, capsys):
     rows = list(csv.DictReader((tmp_path / "agents.csv").open()))
     assert [row["seed"] for row in rows] == ["3", "4"]
     assert (tmp_path / "agents.png").stat().st_size > 1_000
+
+
+def test_the_panel_that_compares_agents_needs_more_than_one(tmp_path):
+    rows = [
+        {"agent": agent, "seed": seed, "curve": f"100:{seed} 200:9"}
+        for agent in ("dqn", "c51")
+        for seed in ("3", "4")
+    ]
+    compare.picture(tmp_path / "one.png", "CartPole-v1", rows[:2], 475.0)
+    compare.picture(tmp_path / "two.png", "CartPole-v1", rows, None)
+    one, two = (Image.open(tmp_path / f"{name}.png").size for name in ("one", "two"))
+    assert two == (2 * one[0], one[1])
 
 
 def test_the_counts_in_a_line_of_the_table():
