@@ -29,12 +29,14 @@ class Disagreement(RunError):
     """The environment and the engine differ; the engine is right."""
 
 
-def game(lux: engine.Engine, size: int, index: int, policy: Policy, research: int = 0) -> State:
-    """Plays test map `index` to its end, in both; returns the last state.
+def game(
+    lux: engine.Engine, size: int, index: int, policy: Policy, research: int = 0, seed: int = 0
+) -> State:
+    """Plays test map `index` to its end, in both; returns the last state. `seed` is that of the policy.
 
     Raises `Disagreement` at the first turn where a compared quantity differs.
     """
-    rng = np.random.default_rng((size, index))
+    rng = np.random.default_rng((size, index, seed))
     read = maps.load(size, "test")
     fields = read.kind[index], read.amount[index], read.home[index], read.opponent[index]
     state = board.start(*map(jax.numpy.asarray, fields), max_workers=rules.MAX_WORKERS)
@@ -185,9 +187,9 @@ def main(args: Args) -> None:
         for i in tqdm.trange(args.games, leave=False):
             size = 16 if i % 4 == 3 else 12
             num_maps = len(maps.load(size, "test").seed)
-            policy = policies[i % len(policies)]
+            policy = policies[i // 4 % len(policies)]
             start = RESEARCH[i % len(RESEARCH)]
-            last = game(lux, size, i % num_maps, policy, start)
+            last = game(lux, size, i % num_maps, policy, start, seed=i)
             turns += int(last.turn)
             workers = max(workers, int(last.workers.alive.sum()))
             cities = max(cities, int((last.city >= 0).sum()))

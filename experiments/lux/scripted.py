@@ -18,7 +18,7 @@ def uniform(rng: np.random.Generator, state: State) -> Actions:
 
 
 def builder(rng: np.random.Generator, state: State) -> Actions:
-    """Builds a city tile wherever it can; tiles build workers, or research."""
+    """Builds city tiles beside its cities, at times elsewhere; tiles build workers, or research."""
     return act(rng, state, noise=0.1, home=0.0)
 
 
@@ -29,7 +29,7 @@ def keeper(rng: np.random.Generator, state: State) -> Actions:
 
 
 def erratic(rng: np.random.Generator, state: State) -> Actions:
-    """As `keeper`, with much noise, so that workers meet."""
+    """Half of the actions at random, so that workers meet; a full cargo goes home or is built with, as often."""
     return act(rng, state, noise=0.5, home=0.5)
 
 

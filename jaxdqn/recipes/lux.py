@@ -21,7 +21,7 @@ LUX = Tuned(
     obs_scale=1 / 255,
     steps=2_000_000,
     eval_interval=200_000,
-    # A greedy team can repeat the same moves for ever; it does so less with averaged parameters.
+    # A greedy team can repeat the same orders for ever; it does so less with averaged parameters.
     transform=functools.partial(training.average, decay=0.99),
 )
 

@@ -25,10 +25,11 @@ class Decision(NamedTuple):
 
 
 def make(size: int = 12, split: str = "train") -> Env:
-    """The reward is the change of `potential`: the sum is the logarithm of the city tiles at the end, up to a constant.
+    """The reward is the change of `potential`.
 
-    Workers that can act and have no order get one after the other, in the order of their slots; then
-    turns are played until one waits for an order. City tiles follow `tile_rule`. An episode starts on a
+    The undiscounted return is log2(1 + n) of the n city tiles at the end, less log2(1.5). Workers
+    that can act and have no order get an order one after the other, in the order of their slots; then turns are
+    played until one waits for an order. City tiles follow `tile_rule`. An episode starts on a
     random map of `split`, turned or mirrored at random, and ends with the game. Observation:
     `observation.observe`. Raises `ValueError` as `maps.load` does.
     """
@@ -97,9 +98,9 @@ def num_tiles(game: State) -> jax.Array:
 def potential(game: State) -> jax.Array:
     """`[]` float32: log2(1 + n), of n city tiles.
 
-    Before the end a tile without fuel for a night counts half, and each full cargo a tenth. By the
-    logarithm the last tiles that are left are worth more than further ones. Differences of a potential leave
-    the best policy the same without a discount, Ng et al. (1999).
+    Before the end a tile counts from a half, without fuel, to one, with fuel for a night, and 100 units of cargo a
+    tenth of a tile. Because of the logarithm, the loss of one of the last tiles costs more than one more tile
+    gains. Without a discount, differences of a potential leave the best policy the same, Ng et al. (1999).
     """
     stored = jnp.minimum(game.fuel / jnp.maximum(game.upkeep * rules.NIGHT_LENGTH, 1), 1.0)
     tiles = jnp.sum(jnp.where(game.city >= 0, 1.0 + stored[game.city], 0.0)) / 2

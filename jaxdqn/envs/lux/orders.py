@@ -12,7 +12,7 @@ from jaxdqn.envs.lux.board import State, collectible, is_night, look, neighbours
 def actions(state: State, order: jax.Array) -> jax.Array:
     """The actions `[U]` of workers that follow `order [U]`, one after the other.
 
-    A worker on its way does not wait: where the cells ahead are held, it steps aside or back.
+    A worker on its way does not wait: where the cells ahead are occupied, it steps aside or back.
     """
     workers, outside, can_build = state.workers, state.city < 0, turn.can_build(state)
     ways, table = distances(state), jnp.asarray(neighbours(len(outside)))
@@ -49,8 +49,8 @@ def actions(state: State, order: jax.Array) -> jax.Array:
 def distances(state: State) -> jax.Array:
     """Steps `[len(rules.GOALS), C]` to the nearest cell of each goal, as `flood`.
 
-    Ways go around the city of the opponent, and around those of the team that would take the cargo: all on the
-    way to a cell to build on, all others on the way to the poorest.
+    Ways go around the city of the opponent and around cities of the team that would take the cargo: to a cell to
+    build on around all of them, to the poorest around all others.
     """
     cells, tile = len(state.city), state.city >= 0
     opponent = jnp.arange(cells) == state.opponent_cell
@@ -78,8 +78,8 @@ def distances(state: State) -> jax.Array:
 def flood(goal: jax.Array, wall: jax.Array) -> jax.Array:
     """Steps `[C]` around `wall [C]` to the nearest cell of `goal [C]`; C if there are `2 size` or more, or no way.
 
-    A row of the board is an integer with one bit per cell, so that a search from all goals in breadth is a few
-    operations per step.
+    A row of the board is an integer with one bit per cell, so that a breadth-first search from all goals takes
+    a few operations per step.
     """
     size = math.isqrt(len(goal))
     column = jnp.arange(size, dtype=jnp.uint32)[None]

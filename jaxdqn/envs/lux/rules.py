@@ -40,15 +40,16 @@ MOST_NIGHTS = 10
 
 BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE, SETTLE, FOUND, SHELTER = ORDERS = range(7)
 """Orders to a worker, which a policy chooses: collect wood, coal or uranium and bring it to the nearest city; bring the
-nearest resource to the city with the least fuel; build with it a city tile beside a city, or beside a resource; go to
-the nearest city. With a full cargo the way to the city, or to the cell to build on, comes first."""
+nearest resource to the city whose fuel lasts for the fewest turns of night; build with it a city tile beside a city, or
+beside a resource; go to the nearest city. With a full cargo, at night from `ENOUGH` on unless it is to build, a worker
+goes to the city or to the cell to build on."""
 NO_ORDER = len(ORDERS)
 TASKS = (BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE), (SETTLE, FOUND)
 """Orders to bring fuel to a city, and to build a city tile."""
 MOST_TILES = 64
 """City tiles up to which a worker sees a difference."""
 ENOUGH = CAPACITY - NIGHT_LENGTH * WORKER_UPKEEP
-"""Cargo that is brought to a city at night: what a night leaves of a full cargo of wood."""
+"""Cargo from which a worker goes to its city at night: what a night outside leaves of 100 wood."""
 GOALS = (
     "wood",
     "coal",
@@ -59,8 +60,9 @@ GOALS = (
     "edge of a city",
     "edge of a resource",
 )
-"""Where orders lead."""
+"""Where orders lead. Known: research allows to collect it. Poorest: its fuel lasts for the fewest turns of night. Edge:
+an empty cell beside it; without a city, any empty cell is an edge of a city."""
 COLLECT = "wood", "coal", "uranium", "known resource", "known resource", "known resource", "city"
-"""The goal of each order as long as the cargo is not full."""
+"""The goal of each order while it collects."""
 DELIVER = "city", "city", "city", "poorest city", "edge of a city", "edge of a resource", "city"
-"""The goal of each order with a full cargo."""
+"""The goal of each order with a full cargo, at night from `ENOUGH` on unless it is to build."""

@@ -1,12 +1,14 @@
 """Whole games in the environment and in the official engine, turn by turn."""
 
+import contextlib
 import functools
+import itertools
 
 import jax
 import pytest
 
 from experiments.lux import agreement, engine, scripted
-from jaxdqn.envs.lux import collection, movement, rules, turn
+from jaxdqn.envs.lux import board, collection, movement, rules, turn
 from jaxdqn.runs.errors import RunError
 
 pytestmark = pytest.mark.slow
@@ -17,6 +19,23 @@ pytestmark = pytest.mark.slow
 def test_every_quantity_is_equal_in_every_turn(lux, policy, size, index, research):
     last = agreement.game(lux, size, index, scripted.POLICIES[policy], research)
     assert last.turn > 30
+
+
+def test_no_two_games_are_equal(monkeypatch):
+    """Of 200, and each policy plays on both sizes."""
+    seen = []
+
+    def game(lux, size, index, policy, research, seed):
+        seen.append((size, index, policy, research, seed))
+        return board.start(*map(jax.numpy.asarray, ([0], [0], 0, 0)), max_workers=1)
+
+    monkeypatch.setattr(agreement, "game", game)
+    monkeypatch.setattr(engine, "run", contextlib.nullcontext)
+    agreement.main(agreement.Args(games=200))
+    assert len(set(seen)) == 200
+    assert {(size, policy) for size, _, policy, _, _ in seen} == set(
+        itertools.product((12, 16), scripted.POLICIES.values())
+    )
 
 
 def without_loss(share, amount, counts):
