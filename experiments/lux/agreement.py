@@ -14,8 +14,9 @@ import tqdm
 from experiments.lux import engine, scripted
 from experiments.lux.position import KINDS, Position
 from experiments.lux.scripted import State
+from jaxdqn.config import check_at_least
 from jaxdqn.envs.lux import board, maps, rules, turn
-from jaxdqn.runs import cli
+from jaxdqn.runs import cli, signals
 from jaxdqn.runs.errors import RunError
 
 RESEARCH = (0, 0, 0, 45, 190)
@@ -176,11 +177,13 @@ class Args:
     """Compares the Lux environment with the official engine over whole games."""
 
     games: int = 200
-    """Number of games; each fourth is on a map of 16 x 16, the others on 12 x 12."""
+    """Number of games, at least 1; each fourth is on a map of 16 x 16, the others on 12 x 12."""
 
 
+@signals.ending_at_once("stopped.")
 def main(args: Args) -> None:
     """Prints how much was compared."""
+    check_at_least("games", args.games, 1)
     turns = workers = cities = 0
     policies = list(scripted.POLICIES.values())
     with engine.run() as lux:

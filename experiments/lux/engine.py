@@ -13,17 +13,18 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from experiments.lux.position import KINDS, Position, parse
 from jaxdqn.runs.errors import RunError
 
 WHEEL = "kaggle-environments==1.33.2"
 FOLDER = "kaggle_environments/envs/lux_ai_2021"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxdqn" / "lux_ai_2021"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdqn" / "lux_ai_2021"
+T = TypeVar("T")
 TIMEOUT = 60
 """Seconds for an answer."""
 
@@ -50,20 +51,19 @@ class Engine:
             "episodeSteps": turns,
         }
         message = {"type": "start", "agent_names": [], "config": config}
-        updates, _, counts = self._ask(message, 3)
-        position = parse(updates)
+        position, counts = self._ask(message, 3, lambda said: (parse(said[0]), dict(said[2])))
         if research:
             # The answer to a start from a state does not show the state.
-            self._ask(message | {"state": _state(position, size, research) | counts}, 3)
+            self._ask(message | {"state": _state(position, size, research) | counts}, 3, list)
         return position._replace(research=(research, 0))
 
     def step(self, *commands: Sequence[str]) -> Position:
         """The position after the commands of team 0 and team 1, such as `["m u_1 n", "r 3 4"]`."""
         say = [{"action": list(c), "observation": {"player": i}} for i, c in enumerate(commands)]
-        answer = self._ask(say, 4)
-        return parse(answer[0], answer[3]["status"] == "finished")
+        return self._ask(say, 4, lambda said: parse(said[0], said[3]["status"] == "finished"))
 
-    def _ask(self, message: Any, num_lines: int) -> list[Any]:
+    def _ask(self, message: Any, num_lines: int, read: Callable[[list[Any]], T]) -> T:
+        """What `read` finds in the lines of the answer."""
         assert self._process.stdin is not None
         text = ""
         try:
@@ -73,10 +73,10 @@ class Engine:
             for _ in range(num_lines):
                 text = self._lines.get(timeout=TIMEOUT)
                 answer.append(json.loads(text))
-            return answer
+            return read(answer)
         except queue.Empty:
             raise RunError(f"The Lux engine did not answer for {TIMEOUT} s; try again.") from None
-        except (OSError, json.JSONDecodeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             said = text.strip() or "nothing"
             raise RunError(
                 f"The Lux engine answered otherwise than expected ({said[:200]}); "
@@ -96,7 +96,7 @@ def run() -> Iterator[Engine]:
     command = [node(), str(folder() / "dimensions" / "main.js")]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, text=True
+        command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, text=True, errors="replace"
     )
     try:
         yield Engine(process)

@@ -10,7 +10,7 @@ import numpy as np
 from experiments.lux import engine
 from experiments.lux.position import KINDS
 from jaxdqn.envs.lux import maps
-from jaxdqn.runs import cli
+from jaxdqn.runs import cli, signals
 
 SEEDS = {
     (12, "test"): range(100),
@@ -49,6 +49,7 @@ class Args:
     """Reads maps from the official engine and writes the data file of the package."""
 
 
+@signals.ending_at_once("stopped.")
 def main(args: Args) -> None:
     """Writes the file."""
     arrays = {}

@@ -20,7 +20,7 @@ from experiments.lux.team import Team
 from experiments.results import estimates
 from jaxdqn.config import ConfigError
 from jaxdqn.envs.lux import maps, rules
-from jaxdqn.runs import cli, platform, trained
+from jaxdqn.runs import cli, platform, signals, trained
 from jaxdqn.runs.errors import RunError
 from jaxdqn.runs.trained import TrainedPolicy, Which
 
@@ -143,10 +143,15 @@ def row(name: str, tiles: np.ndarray, units: np.ndarray) -> str:
     return f"| {' | '.join([name, str(len(tiles)), rate, draws, *means])} |"
 
 
+@signals.ending_at_once("stopped.")
 def main(args: Args) -> None:
     """Plays the games and prints a table."""
     if not 0.0 <= args.epsilon <= 1.0:
         raise ConfigError("epsilon", args.epsilon, "must lie between 0 and 1.")
+    if not args.opponents:
+        raise ConfigError("opponents", args.opponents, "must name at least one.")
+    if args.replay is not None and args.replay.is_dir():
+        raise ConfigError("replay", args.replay, "must be a file, not a directory.")
     platform.configure()
     policy = load(args.run_dir, args.which, args.policy_seed, args.size)
     seeds = maps.load(args.size, "test").seed.tolist()

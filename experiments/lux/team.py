@@ -24,6 +24,8 @@ class Team:
         self._slots = [""] * rules.MAX_WORKERS
         self._orders: dict[str, int] = {}
         self._inside: set[str] = set()
+        self._born: list[tuple[int, int]] = []
+        """Cells of the workers that the last commands build."""
 
     def commands(self, position: Position, turn: int) -> list[str]:
         """The commands of a turn; positions must come in order."""
@@ -41,7 +43,9 @@ class Team:
                 said.append(f"bcity {name}")
             elif action != rules.STAY:
                 said.append(f"m {name} {NAMES[action]}")
-        return said + tile_commands(position, self._team)
+        tiles = tile_commands(position, self._team)
+        self._born = [(int(x), int(y)) for word, x, y in map(str.split, tiles) if word == "bw"]
+        return said + tiles
 
     def _end_orders(self, position: Position, turn: int, planes: np.ndarray) -> None:
         """Ends the orders of units that came into a city, and of one in rotation."""
@@ -68,12 +72,16 @@ class Team:
                 observation.show(planes, unit, self._orders[name])
 
     def _seat(self, position: Position) -> None:
-        """Gives each new worker the first slot that was free before this turn, in the order of their cells."""
+        """Gives each new worker the first slot that was free before this turn, in the order of their cells.
+
+        A worker that was lost in the turn in which it was built had one too.
+        """
         own = {name: unit for name, unit in position.units.items() if unit.team == self._team}
-        new = sorted(own.keys() - set(self._slots), key=lambda name: (own[name].y, own[name].x))
-        for name in new:
-            if "" in self._slots:
-                self._slots[self._slots.index("")] = name
+        new = {(own[name].x, own[name].y): name for name in own.keys() - set(self._slots)}
+        cells = dict.fromkeys([*self._born, *sorted(new, key=lambda cell: cell[::-1])])
+        free = [slot for slot, name in enumerate(self._slots) if not name]
+        for cell, slot in zip(cells, free, strict=False):
+            self._slots[slot] = new.get(cell, "")
         self._slots = [name if name in own else "" for name in self._slots]
 
 

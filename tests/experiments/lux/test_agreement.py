@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from experiments.lux import agreement, engine, scripted
+from jaxdqn.config import ConfigError
 from jaxdqn.envs.lux import board, collection, movement, rules, turn
 from jaxdqn.runs.errors import RunError
 
@@ -19,6 +20,11 @@ pytestmark = pytest.mark.slow
 def test_every_quantity_is_equal_in_every_turn(lux, policy, size, index, research):
     last = agreement.game(lux, size, index, scripted.POLICIES[policy], research)
     assert last.turn > 30
+
+
+def test_at_least_one_game_is_compared():
+    with pytest.raises(ConfigError, match="games"):
+        agreement.main(agreement.Args(games=0))
 
 
 def test_no_two_games_are_equal(monkeypatch):
@@ -90,6 +96,10 @@ def test_what_the_engine_lacks_is_said_in_one_line(monkeypatch, tmp_path):
     ("script", "said"),
     [
         ("console.error('not JSON')", "otherwise than expected"),
+        ("console.error('1\\n1\\n1')", "otherwise than expected"),
+        ("console.error('[1, 2]\\n1\\n{}')", "otherwise than expected"),
+        ("console.error('[\"u 0 0 u_1\"]\\n1\\n{}')", "otherwise than expected"),
+        ("process.stderr.write(Buffer.from([255, 10]))", "otherwise than expected"),
         ("setInterval(() => 0, 99)", "60 s"),
     ],
 )

@@ -1,6 +1,7 @@
 """Games in the official engine: against nobody and the example agent, with a replay; other policies are refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +37,13 @@ def test_a_policy_of_another_environment_or_size_is_refused(monkeypatch, env, si
 def test_a_probability_out_of_range_is_refused(tmp_path, epsilon):
     with pytest.raises(ConfigError, match=r"epsilon \(.*\) must lie between 0 and 1"):
         play.main(play.Args(tmp_path, epsilon=epsilon))
+
+
+@pytest.mark.parametrize("option", [{"opponents": ()}, {"replay": Path()}])
+def test_no_opponent_and_a_directory_for_the_replay_are_refused(tmp_path, option):
+    (name,) = option
+    with pytest.raises(ConfigError, match=f"{name} .* must"):
+        play.main(play.Args(tmp_path, **option))
 
 
 def test_the_random_actions_have_their_probability_and_are_uniform():

@@ -115,6 +115,20 @@ def test_a_new_worker_takes_the_first_free_slot():
     assert order(["b", "c", "d"], turn=1) == ["d", "b"]
 
 
+def test_a_worker_that_is_lost_at_once_had_a_slot():
+    """Two are built; the city of the first has no fuel. The next one takes its slot."""
+    city = "c 0 c_1 0 23", "ct 0 c_1 0 0 0", "c 0 c_2 99 23", "ct 0 c_2 2 0 0", "ct 0 c_2 4 0 0"
+    old, built, next_ = "u 0 0 a 3 0 0 0 0 0", "u 0 0 b 2 0 0 0 0 0", "u 0 0 c 1 0 0 0 0 0"
+    seen = []
+    ours = Team(lambda obs: seen.append(int(5 - obs[5, :5, 0].argmax()) % 5) or 0, 0, 12)
+    assert ours.commands(parse([old, *city]), 0)[-3:] == ["bw 0 0", "bw 2 0", "r 4 0"]
+    ours.commands(parse([old, built, *city[2:]]), 1)
+    seen.clear()
+    ours.commands(parse([old, built, next_, *city[2:]]), 2)
+    # The third in rotation is `b`, at x = 2.
+    assert seen == [1, 2]
+
+
 def test_workers_of_the_other_team_are_walked_around():
     """The wood is two cells to the east of the unit, the other team between them."""
     told = ["r wood 4 2 100", "u 0 0 ours 2 2 0 0 0 0"]
