@@ -21,15 +21,15 @@ from nbclient import NotebookClient
 from PIL import Image
 
 SMALL = {
-    "STEPS": 5_800,
+    "STEPS": 10_600,
     "AGENTS": 4,
     "COMPARED": 2,
     "EVAL_INTERVAL": 96,
     "EVAL_EPISODES": 4,
     "BREAKOUT_STEPS_CPU": 20 * 4_096,
 }
-EVALUATIONS = 50
-"""4,800 environment steps after learning starts, in chunks of 96: enough time for a kill halfway."""
+EVALUATIONS = 100
+"""9,600 environment steps after learning starts, in chunks of 96: enough time for a kill halfway."""
 
 
 class Executed(NamedTuple):
