@@ -43,6 +43,8 @@ def actions(
             at_night = night and not deliver.startswith("edge")
             full = sum(unit.cargo) >= (rules.ENOUGH if at_night else rules.CAPACITY)
             keeps = not tile[unit.y, unit.x] or ways[deliver][unit.y, unit.x] == 0
+            if ways[deliver][unit.y, unit.x] == tile.size:
+                deliver = "city"
             goal = deliver if full else rules.COLLECT[order]
             action = step(ways[goal], held, unit, goal, keeps)
         x, y = target(unit, action)
@@ -87,7 +89,8 @@ def distances(
     def beside(goal: np.ndarray) -> np.ndarray:
         return np.any(around(goal, False), axis=0)
 
-    known, empty = mark(sources), ~tile & ~planes[RESOURCES].any(axis=0)
+    known, empty = mark(sources), ~tile & ~opponents & ~planes[RESOURCES].any(axis=0)
+    edge = empty & beside(tile)
     own = [c for c in position.cities.values() if tile[next(iter(c.tiles))[::-1]]]
     left = [night_turns(city) for city in own]
     least = [cell for c, n in zip(own, left, strict=True) if n == min(left) for cell in c.tiles]
@@ -100,7 +103,7 @@ def distances(
         "known resource": known,
         "city": tile,
         "poorest city": poorest,
-        "edge of a city": empty & (beside(tile) | ~tile.any()),
+        "edge of a city": edge if edge.any() else empty,
         "edge of a resource": empty & beside(known),
     }
     takes = {"poorest city": tile & ~poorest, "edge of a city": tile, "edge of a resource": tile}

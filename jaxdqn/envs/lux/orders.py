@@ -22,6 +22,8 @@ def actions(state: State, order: jax.Array) -> jax.Array:
     enough = jnp.where(is_night(state.turn) & ~builds, rules.ENOUGH, rules.CAPACITY)
     full = jnp.sum(workers.cargo, axis=1) >= enough
     goal = jnp.where(full, delivers, _indices(rules.COLLECT)[order])
+    no_way = ways[delivers, workers.cell] == len(outside)
+    goal = jnp.where(full & no_way, rules.GOALS.index("city"), goal)
     # A resource is collected from the cells beside it too, but a city on the way would take it at once.
     keeps = outside[workers.cell] | (ways[delivers, workers.cell] == 0)
     reach = jnp.where((goal <= rules.GOALS.index("known resource")) & keeps, 1, 0)
@@ -58,7 +60,8 @@ def distances(state: State) -> jax.Array:
     def beside(goal: jax.Array) -> jax.Array:
         return jnp.any(look(goal, jnp.asarray(neighbours(cells)), False), axis=1)
 
-    known, empty = collectible(state), ~tile & (state.amount == 0)
+    known, empty = collectible(state), ~tile & ~opponent & (state.amount == 0)
+    edge = empty & beside(tile)
     left = night_turns(state)
     poorest = tile & (left == jnp.min(left, where=tile, initial=jnp.iinfo(jnp.int32).max))
     goals = {
@@ -66,7 +69,7 @@ def distances(state: State) -> jax.Array:
         "known resource": known,
         "city": tile,
         "poorest city": poorest,
-        "edge of a city": empty & (beside(tile) | ~jnp.any(tile)),
+        "edge of a city": jnp.where(jnp.any(edge), edge, empty),
         "edge of a resource": empty & beside(known),
     }
     takes = {"poorest city": tile & ~poorest, "edge of a city": tile, "edge of a resource": tile}

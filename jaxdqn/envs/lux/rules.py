@@ -42,7 +42,7 @@ BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE, SETTLE, FOUND, SHELTER = ORDERS 
 """Orders to a worker, which a policy chooses: collect wood, coal or uranium and bring it to the nearest city; bring the
 nearest resource to the city whose fuel lasts for the fewest turns of night; build with it a city tile beside a city, or
 beside a resource; go to the nearest city. With a full cargo, at night from `ENOUGH` on unless it is to build, a worker
-goes to the city or to the cell to build on."""
+goes to the city or to the cell to build on; where cities that would take it close the way, to the nearest city."""
 NO_ORDER = len(ORDERS)
 TASKS = (BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE), (SETTLE, FOUND)
 """Orders to bring fuel to a city, and to build a city tile."""
@@ -61,7 +61,7 @@ GOALS = (
     "edge of a resource",
 )
 """Where orders lead. Known: research allows to collect it. Poorest: its fuel lasts for the fewest turns of night. Edge:
-an empty cell beside it; without a city, any empty cell is an edge of a city."""
+an empty cell beside it; as long as none is beside a city, any empty cell is an edge of a city."""
 COLLECT = "wood", "coal", "uranium", "known resource", "known resource", "known resource", "city"
 """The goal of each order while it collects."""
 DELIVER = "city", "city", "city", "poorest city", "edge of a city", "edge of a resource", "city"

@@ -55,6 +55,31 @@ def test_city_tiles_are_built_on_empty_cells_beside_a_city_or_a_resource():
     assert act(homeless, rules.SETTLE) == [rules.BUILD_CITY]
 
 
+def test_a_city_without_an_empty_cell_beside_it_is_extended_elsewhere():
+    """The city is in the corner, between wood and the city of the opponent."""
+    wood = [(1, rules.WOOD, 500)]
+    state = lux.state(wood, opponent=6, workers=[(1, FULL), (14, FULL)], cities=[([0], 0)])
+    first, second = act(state, rules.SETTLE, rules.SETTLE)
+    assert first in (EAST, SOUTH) and second == rules.BUILD_CITY
+    # With an empty cell beside it, that one is built on.
+    assert (
+        act(state._replace(opponent_cell=jnp.int32(35)), *[rules.SETTLE] * 2)[1] != rules.BUILD_CITY
+    )
+
+
+def test_a_cargo_without_a_way_is_brought_to_the_nearest_city():
+    """The worker stands on coal in the corner between two cities; the poorest one and the wood are behind them."""
+    resources, cities = (
+        [(0, rules.COAL, 9), (33, rules.WOOD, 9)],
+        [([1], 500), ([6], 500), ([21], 0)],
+    )
+    shut = lux.state(resources, workers=[(0, FULL)], cities=cities)
+    for order in (rules.RELIEVE, rules.SETTLE, rules.FOUND):
+        assert act(shut, order)[0] in (EAST, SOUTH)
+    opened = lux.state(resources, workers=[(0, FULL)], cities=cities[:1])
+    assert act(opened, rules.FOUND) == [SOUTH]
+
+
 def test_the_way_of_a_cargo_to_a_site_leads_around_the_city_that_would_take_it():
     """Cells 6 to 11 are a row of the city but for the last one; the edge of the wood is to the north of it."""
     state = lux.state([(1, rules.WOOD, 9)], workers=[(15, FULL)], cities=[([6, 7, 8, 9, 10], 0)])
