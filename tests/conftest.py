@@ -8,9 +8,10 @@ import hypothesis
 import jax
 import pytest
 
-# Many tests compile the same program, some in a separate process; they share one cache.
-WORKER = "PYTEST_XDIST_WORKER" in os.environ
-if not WORKER:
+# Many tests compile the same program, some in a separate process; they share one cache. A folder that is already set is
+# kept: a second run finds there what the first one compiled.
+TEMPORARY = "JAX_COMPILATION_CACHE_DIR" not in os.environ
+if TEMPORARY:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxdqn-tests-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # JAX, already imported, has read these variables before they were set.
@@ -30,7 +31,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_unconfigure():
-    if not WORKER:
+    if TEMPORARY:
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
