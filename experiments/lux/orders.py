@@ -82,7 +82,7 @@ def target(unit: Unit, action: int) -> Cell:
 def distances(
     position: Position, planes: np.ndarray, sources: Sequence[Cell]
 ) -> dict[str, np.ndarray]:
-    """Steps `[size, size]` to the nearest cell of each goal, as `flood`."""
+    """Steps `[size, size]` to the nearest cell of each goal, by `flood`."""
     tile, opponents = planes[TILE] > 0, planes[OPPONENTS] > 0
     mark = functools.partial(marked, size=len(tile))
 
@@ -107,7 +107,9 @@ def distances(
         "edge of a resource": empty & beside(known),
     }
     takes = {"poorest city": tile & ~poorest, "edge of a city": tile, "edge of a resource": tile}
-    return {name: flood(goal, opponents | takes.get(name, False)) for name, goal in goals.items()}
+    walls = [opponents | takes.get(name, False) for name in goals]
+    ways = flood(np.stack([*goals.values()]), np.stack(walls))
+    return dict(zip(goals, ways, strict=True))
 
 
 def marked(cells: Iterable[Cell], size: int) -> np.ndarray:
@@ -118,19 +120,27 @@ def marked(cells: Iterable[Cell], size: int) -> np.ndarray:
     return board
 
 
-def flood(goal: np.ndarray, wall: np.ndarray) -> np.ndarray:
-    """Steps `[size, size]` around `wall` to the nearest cell of `goal`; `size²` from `2 size` steps on."""
-    far = goal.size
-    steps = np.where(goal & ~wall, 0, far)
+def flood(goals: np.ndarray, walls: np.ndarray) -> np.ndarray:
+    """Steps `[G, size, size]` around `walls` to the nearest cell of `goals`; `size²` from `2 size` steps on."""
+    size = goals.shape[1]
+    steps = np.where(goals & ~walls, 0, size**2)
     while True:
-        nearer = np.minimum(steps, np.min(around(steps, far), axis=0) + 1)
-        nearer = np.where(wall, far, nearer)
+        nearer = np.minimum(steps, np.min(around(steps, size**2), axis=0) + 1)
+        nearer = np.where(walls, size**2, nearer)
         if (nearer == steps).all():
-            return np.where(steps < 2 * len(goal), steps, far)
+            return np.where(steps < 2 * size, steps, size**2)
         steps = nearer
 
 
-def around(board: np.ndarray, outside: int) -> list[np.ndarray]:
-    """Of each cell those to the north, south, west and east."""
-    edged = np.pad(board, 1, constant_values=outside)
-    return [edged[:-2, 1:-1], edged[2:, 1:-1], edged[1:-1, :-2], edged[1:-1, 2:]]
+def around(boards: np.ndarray, outside: int) -> list[np.ndarray]:
+    """Of each cell of boards `[..., size, size]` those to the north, south, west and east."""
+    edge = [(0, 0)] * (boards.ndim - 2) + [(1, 1)] * 2
+    edged = np.pad(boards, edge, constant_values=outside)
+    middle = slice(1, -1)
+    sides = (
+        (slice(-2), middle),
+        (slice(2, None), middle),
+        (middle, slice(-2)),
+        (middle, slice(2, None)),
+    )
+    return [edged[..., y, x] for y, x in sides]

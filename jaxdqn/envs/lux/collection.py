@@ -83,8 +83,7 @@ def share(amount: jax.Array, counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     level, left = jnp.zeros_like(amount), amount
     for k in range(1, len(counts)):
         waiting = waiting - counts[k - 1]
-        gives = enough & (waiting > 0)
-        level, left = level + gives, left - jnp.where(gives, waiting, 0)
+        level, left = level + enough, left - jnp.where(enough, waiting, 0)
         enough &= left >= waiting
     return level, jnp.where(asked & ~enough, 0, left)
 

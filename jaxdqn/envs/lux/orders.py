@@ -49,7 +49,7 @@ def actions(state: State, order: jax.Array) -> jax.Array:
 
 
 def distances(state: State) -> jax.Array:
-    """Steps `[len(rules.GOALS), C]` to the nearest cell of each goal, as `flood`.
+    """Steps `[len(rules.GOALS), C]` to the nearest cell of each goal, by `flood`.
 
     Ways go around the city of the opponent and around cities of the team that would take the cargo: to a cell to
     build on around all of them, to the poorest around all others.
@@ -75,31 +75,33 @@ def distances(state: State) -> jax.Array:
     takes = {"poorest city": tile & ~poorest, "edge of a city": tile, "edge of a resource": tile}
     walls = {name: opponent | takes.get(name, False) for name in goals}
     stacked = (jnp.stack([cells[name] for name in rules.GOALS]) for cells in (goals, walls))
-    return jax.vmap(flood)(*stacked)
+    return flood(*stacked)
 
 
-def flood(goal: jax.Array, wall: jax.Array) -> jax.Array:
-    """Steps `[C]` around `wall [C]` to the nearest cell of `goal [C]`; C if there are `2 size` or more, or no way.
+def flood(goals: jax.Array, walls: jax.Array) -> jax.Array:
+    """Steps `[G, C]` around `walls [G, C]` to the nearest cell of `goals [G, C]`.
 
-    A row of the board is an integer with one bit per cell, so that a breadth-first search from all goals takes
-    a few operations per step.
+    C if there are `2 size` or more, or no way. A row of a board is an integer with one bit per cell, so that a
+    breadth-first search from all goals takes a few operations per step, on all G boards at once.
     """
-    size = math.isqrt(len(goal))
-    column = jnp.arange(size, dtype=jnp.uint32)[None]
+    size = math.isqrt(goals.shape[1])
+    column = jnp.arange(size, dtype=jnp.uint32)[None, :, None]
 
     def rows(cells: jax.Array) -> jax.Array:
-        bits = cells.reshape(size, size).astype(jnp.uint32) << column
+        bits = cells.T.reshape(size, size, -1).astype(jnp.uint32) << column
         return jnp.sum(bits, axis=1, dtype=jnp.uint32)
 
     def spread(reached: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-        north, south = jnp.pad(reached[1:], (0, 1)), jnp.pad(reached[:-1], (1, 0))
+        north = jnp.pad(reached[1:], ((0, 1), (0, 0)))
+        south = jnp.pad(reached[:-1], ((1, 0), (0, 0)))
         around = reached << 1 | reached >> 1 | north | south
         return (reached | around) & free, reached
 
-    free = rows(~wall)
-    _, reached = jax.lax.scan(spread, rows(goal & ~wall), length=2 * size)
-    steps = jnp.sum(~reached[..., None] >> column[None] & 1, axis=0, dtype=jnp.int32).ravel()
-    return jnp.where(steps < 2 * size, steps, len(goal))
+    free = rows(~walls)
+    _, reached = jax.lax.scan(spread, rows(goals & ~walls), length=2 * size)
+    waiting = ~reached[:, :, None] >> column[None] & 1
+    steps = jnp.sum(waiting, axis=0, dtype=jnp.int32).reshape(size**2, -1).T
+    return jnp.where(steps < 2 * size, steps, size**2)
 
 
 def ended(before: State, after: State) -> jax.Array:
