@@ -20,7 +20,7 @@ from jaxdqn.training import population
 
 @dataclass(frozen=True)
 class Args:
-    """Measure the steps per second of environments with random actions, observations and resets included."""
+    """Measure the steps per second of environments with random actions; observations and resets are included."""
 
     envs: tuple[str, ...] = ("CartPole-v1", "Breakout-MinAtar", "lux")
     """Names of environments, at least one."""
@@ -33,17 +33,20 @@ class Args:
 
 
 def stepping(env: VectorEnv, num_steps: int, devices: int) -> Callable[[], Any]:
-    """Continues `env` on each device for `num_steps` steps in each call; the first one compiles."""
+    """A function that continues `env` on each device for `num_steps` steps in each call; the first call compiles.
+
+    It returns the states, the last observations `[devices, N, *obs]` and the rewards `[devices, num_steps, N]`.
+    """
     layout = population.layout(devices)
 
     def steps(key: jax.Array, state: Any) -> Any:
-        def step(carry: Any, key: jax.Array) -> tuple[Any, None]:
+        def step(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
             action_key, step_key = jax.random.split(key)
             action = jax.random.randint(action_key, (env.num_envs,), 0, env.num_actions)
             env_state, timestep = env.step(step_key, carry[0], action)
-            return (env_state, timestep.obs), None
+            return (env_state, timestep.obs), timestep.reward
 
-        return jax.lax.scan(step, state, jax.random.split(key, num_steps))[0]
+        return jax.lax.scan(step, state, jax.random.split(key, num_steps))
 
     state = jax.jit(population.each(env.reset, layout))(population.keys(range(devices)))
     program = jax.jit(population.each(steps, layout), compiler_options=platform.compiler_options())
@@ -53,8 +56,8 @@ def stepping(env: VectorEnv, num_steps: int, devices: int) -> Callable[[], Any]:
         nonlocal state, calls
         calls += 1
         first = calls * devices
-        state = program(population.keys(range(first, first + devices)), state)
-        return state
+        state, reward = program(population.keys(range(first, first + devices)), state)
+        return *state, reward
 
     return call
 
@@ -76,7 +79,7 @@ def main(args: Args) -> None:
         for name, times in seconds.items()
     ]
     shown = [{"environment": row["environment"], "steps/s": cell(row, "steps")} for row in rows]
-    cli.say(table(f"{args.num_envs} environments on each of {devices} cores", shown))
+    cli.say(table(f"{args.num_envs} environments for each of {devices} cores", shown))
 
 
 if __name__ == "__main__":

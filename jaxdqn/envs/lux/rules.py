@@ -42,7 +42,8 @@ BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE, SETTLE, FOUND, SHELTER = ORDERS 
 """Orders to a worker, which a policy chooses: collect wood, coal or uranium and bring it to the nearest city; bring the
 nearest resource to the city whose fuel lasts for the fewest turns of night; build with it a city tile beside a city, or
 beside a resource; go to the nearest city. With a full cargo, at night from `ENOUGH` on unless it is to build, a worker
-goes to the city or to the cell to build on; where cities that would take it close the way, to the nearest city."""
+goes to the city or to the cell to build on; where there is none, or no way of less than twice the size of the board, to
+the nearest city."""
 NO_ORDER = len(ORDERS)
 TASKS = (BRING_WOOD, BRING_COAL, BRING_URANIUM, RELIEVE), (SETTLE, FOUND)
 """Orders to bring fuel to a city, and to build a city tile."""
@@ -65,4 +66,5 @@ an empty cell beside it; as long as none is beside a city, any empty cell is an 
 COLLECT = "wood", "coal", "uranium", "known resource", "known resource", "known resource", "city"
 """The goal of each order while it collects."""
 DELIVER = "city", "city", "city", "poorest city", "edge of a city", "edge of a resource", "city"
-"""The goal of each order with a full cargo, at night from `ENOUGH` on unless it is to build."""
+"""The goal of each order with a full cargo, at night from `ENOUGH` on unless it is to build;
+without a way to it, the city."""

@@ -8,12 +8,15 @@ from jaxdqn import envs
 from jaxdqn.config import ConfigError
 
 
-def test_each_call_continues_all_environments_with_other_actions():
+def test_each_call_continues_all_environments():
     env = envs.make("CartPole-v1")
     call = environments.stepping(envs.vectorize(env, 3), num_steps=4, devices=2)
-    (_, first), (state, second) = call(), call()
-    assert first.shape == second.shape == (2, 3, 4)
-    assert len(set(second[..., 2].ravel().tolist())) == 6
+    call()
+    state, obs, reward = call()
+    # No episode of CartPole ends within eight steps.
+    assert state.time.tolist() == [[8] * 3] * 2
+    assert reward.tolist() == [[[1.0] * 3] * 4] * 2
+    assert len(set(obs[..., 3].ravel().tolist())) == 6
     assert {x.shape[:2] for x in jax.tree.leaves(state)} == {(2, 3)}
 
 
@@ -24,7 +27,9 @@ def test_the_table_has_a_row_for_each_environment(capsys):
     assert all(f"| {name} |" in shown for name in names)
 
 
-@pytest.mark.parametrize("name", ["num_envs", "num_steps", "repeats"])
-def test_numbers_are_at_least_1(name):
+@pytest.mark.parametrize(
+    ("name", "value"), [("envs", ()), ("num_envs", 0), ("num_steps", 0), ("repeats", 0)]
+)
+def test_numbers_are_at_least_1(name, value):
     with pytest.raises(ConfigError, match=name):
-        environments.main(environments.Args(**{name: 0}))
+        environments.main(environments.Args(**{name: value}))
