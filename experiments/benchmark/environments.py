@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from experiments.benchmark.measure import Row, cell, in_turns, medians
+from experiments.benchmark.measure import in_turns, spread
 from experiments.results.markdown import table
 from jaxdqn import envs
 from jaxdqn.config import check_at_least
@@ -20,7 +20,7 @@ from jaxdqn.training import population
 
 @dataclass(frozen=True)
 class Args:
-    """Measure the steps per second of environments with random actions; observations and resets are included."""
+    """Measure the steps per second of environments with random actions, with observations, rewards and resets."""
 
     envs: tuple[str, ...] = ("CartPole-v1", "Breakout-MinAtar", "lux")
     """Names of environments, at least one."""
@@ -74,11 +74,10 @@ def main(args: Args) -> None:
     # The first call is left out: it compiles.
     seconds = {name: s[1:] for name, s in in_turns(calls, args.repeats + 1).items()}
     num_steps = args.num_steps * args.num_envs * devices
-    rows: list[Row] = [
-        {"environment": name} | medians(steps=[num_steps / s for s in times])
+    shown = [
+        {"environment": name, "steps/s": spread([num_steps / s for s in times])}
         for name, times in seconds.items()
     ]
-    shown = [{"environment": row["environment"], "steps/s": cell(row, "steps")} for row in rows]
     cli.say(table(f"{args.num_envs} environments for each of {devices} cores", shown))
 
 
