@@ -83,8 +83,10 @@ def summary(name: str, found: Sequence[Row], solved_at: float | None) -> Row:
 
 
 def seconds(name: str, found: Sequence[Row]) -> str:
-    """Median of the seconds per seed of an agent, on the hardware of its rows."""
-    own = [row for row in found if row["agent"] == name]
+    """Median of the seconds per seed of an agent, on the hardware of its rows; `–` if no row has them."""
+    own = [row for row in found if row["agent"] == name and row["seconds"]]
+    if not own:
+        return "–"
     machines = ", ".join(sorted({row["hardware"] for row in own}))
     return f"{statistics.median(float(row['seconds']) for row in own):.3g} ({machines})"
 

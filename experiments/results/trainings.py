@@ -22,8 +22,8 @@ FIELDS = (
     *("env", "agent", "steps", "recipe", "seed", "final_return", "best_return"),
     *("seconds", "hardware", "curve"),
 )
-"""`recipe` is the fingerprint of all hyperparameters, `seconds` the time of the run divided by its seeds,
-and `curve` holds `env_steps:return` of each evaluation."""
+"""`recipe` is the fingerprint of all hyperparameters, `seconds` the time of the run divided by its seeds (empty if
+the run was stopped and continued, or diverged), and `curve` holds `env_steps:return` of each evaluation."""
 
 
 def fill(
@@ -68,6 +68,7 @@ def train(recipe: Recipe, seeds: Sequence[int], out: Path) -> list[Row]:
     for _, stretch in itertools.groupby(enumerate(seeds), lambda pair: pair[1] - pair[0]):
         own = [seed for _, seed in stretch]
         outcome = run(recipe, own, out)
+        seconds = None if outcome.seconds is None else outcome.seconds / len(own)
         for k, seed in enumerate(own):
             curve = [(steps, returns[k]) for steps, returns in outcome.curve]
             found.append(
@@ -79,7 +80,7 @@ def train(recipe: Recipe, seeds: Sequence[int], out: Path) -> list[Row]:
                     "seed": str(seed),
                     "final_return": cell(outcome.final[k]),
                     "best_return": cell(outcome.best[k]),
-                    "seconds": f"{outcome.seconds / len(own):.1f}",
+                    "seconds": "" if seconds is None else f"{seconds:.1f}",
                     "hardware": hardware(),
                     "curve": " ".join(f"{steps}:{cell(x, '.4g')}" for steps, x in curve),
                 }
@@ -94,7 +95,8 @@ class Outcome(NamedTuple):
     best: list[float | None]
     curve: list[tuple[int, list[float | None]]]
     """Environment steps and returns of each evaluation; empty if all seeds diverged."""
-    seconds: float
+    seconds: float | None
+    """Time of the run; None if more than one process has trained, or all seeds diverged."""
 
 
 def run(recipe: Recipe, seeds: Sequence[int], out: Path) -> Outcome:
@@ -123,7 +125,7 @@ def run(recipe: Recipe, seeds: Sequence[int], out: Path) -> Outcome:
     result = files.decode(path, files.read_bytes(path, 1_000_000_000), dict[str, Any])
     log = logs.read(run_dir, len(seeds)) if "seconds" in result else []
     curve = [(row["env_steps"], row["eval_return"]) for row in log]
-    seconds = result.get("seconds", {}).get("run", 0.0)
+    seconds = None if resume or "seconds" not in result else result["seconds"]["run"]
     return Outcome(result["final_return"], result["best_return"], curve, seconds)
 
 

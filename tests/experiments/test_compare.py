@@ -86,10 +86,12 @@ def test_a_stopped_comparison_continues_where_it_was(tmp_path, monkeypatch):
         for name in ("stopped", "whole"):
             compare.main(dataclasses.replace(args, out=tmp_path / name))
     stopped, whole = (
-        [row | {"seconds": ""} for row in csv.DictReader((tmp_path / name / "agents.csv").open())]
+        list(csv.DictReader((tmp_path / name / "agents.csv").open()))
         for name in ("stopped", "whole")
     )
-    assert len(stopped) == 2 and stopped == whole
+    # The time before the stop is not known, so that no time is claimed.
+    assert len(stopped) == 2 and stopped == [row | {"seconds": ""} for row in whole]
+    assert all(float(row["seconds"]) > 0 for row in whole)
     assert not list(tmp_path.glob("*/*/checkpoints"))
 
 
@@ -132,6 +134,20 @@ def test_the_panel_that_compares_agents_needs_more_than_one(tmp_path):
     compare.picture(tmp_path / "two.png", "CartPole-v1", rows, None)
     one, two = (Image.open(tmp_path / f"{name}.png").size for name in ("one", "two"))
     assert two == (2 * one[0], one[1])
+
+
+def test_the_seconds_of_an_agent_are_those_of_undisturbed_trainings():
+    rows = [
+        {"agent": agent, "seconds": seconds, "hardware": hardware}
+        for agent, seconds, hardware in (
+            ("dqn", "4.0", "2 CPU cores"),
+            ("dqn", "", "1 CPU core"),
+            ("dqn", "6.0", "2 CPU cores"),
+            ("pqn", "", "1 CPU core"),
+        )
+    ]
+    assert compare.seconds("dqn", rows) == "5 (2 CPU cores)"
+    assert compare.seconds("pqn", rows) == "–"
 
 
 def test_the_counts_in_a_line_of_the_table():
