@@ -22,22 +22,38 @@ SMALL = {"features": (8,), "channels": (2,), "num_envs": 8}
 REPLAY = {"buffer_size": 800, "learning_starts": 80, "batch_size": 16}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", AGENTS)
-def test_every_agent_trains_on_images(name):
-    """A few iterations: finite losses, parameters that move, values of the right shape."""
+def small_trainer(name):
+    """A recipe of images with a small network, and its trainer."""
     recipe = recipes.find("Breakout-MinAtar", name)
     numbers = SMALL | (REPLAY if recipe.algorithm.replay else {})
     recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **numbers))
-    trainer = recipe.trainer(total_steps=5_000)
+    return recipe, recipe.trainer(total_steps=5_000)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_training_of_every_agent_on_images_has_the_right_shapes(name):
+    """Traced, not compiled; losses on images are computed in `test_agents.py`."""
+    recipe, trainer = small_trainer(name)
+    with jax.debug_key_reuse(False):
+        start = jax.eval_shape(trainer.init, jax.random.key(0))
+        end, metrics = jax.eval_shape(lambda state: training.run(trainer, state, 5), start)
+    assert jax.tree.structure(end) == jax.tree.structure(start)
+    assert metrics.loss.shape == (5,)
+    q = jax.eval_shape(recipe.agent().q_values, trainer.params(end), start.actor.obs)
+    assert q.shape == (8, recipe.env.num_actions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dqn", "rainbow", "iqn", "pqn"])
+def test_agents_train_on_images(name):
+    """A few iterations: finite losses and parameters that move."""
+    _, trainer = small_trainer(name)
     with jax.debug_key_reuse(False):
         start = jax.jit(trainer.init)(jax.random.key(0))
         end, metrics = jax.jit(lambda state: training.run(trainer, state, 5))(start)
     assert np.all(np.isfinite(metrics.loss)) and np.all(metrics.num_updates > 0)
     before, after = (jax.tree.leaves(trainer.params(state)) for state in (start, end))
     assert any(np.any(x != y) for x, y in zip(before, after, strict=True))
-    q = recipe.agent().q_values(trainer.params(end), start.actor.obs)
-    assert q.shape == (8, recipe.env.num_actions)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from jaxdqn.runs import processes
 from jaxdqn.runs.errors import PROCESS_EXITED, RunError
 
 SHORT = (
-    *runner.SMALL, "--steps", 11_400, "--seeds", 4, "--seed", 7, "--checkpoint-interval", 1,
+    *runner.SMALL, "--steps", 6_200, "--seeds", 4, "--seed", 7, "--checkpoint-interval", 1,
 )  # fmt: skip
 
 
