@@ -57,7 +57,7 @@ def row(chunk: int, report: Report) -> Row:
         "train_return": numbers(train_return),
         "train_length": numbers(train_length),
         "eval_return": numbers(report.eval_return),
-        **({} if report.eval_error is None else {"eval_error": numbers(report.eval_error)}),
+        "eval_error": numbers(report.eval_error),
         "eval_length": numbers(report.eval_length),
         **{name: numbers(np.mean(x, axis=1)) for name, x in metrics.extra.items()},
     }

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -199,8 +200,9 @@ def restore(
 
 
 def score(row: logs.Row) -> float:
-    """Score of a checkpoint: the mean evaluation return over the seeds."""
-    return logs.mean(row["eval_return"])
+    """Score of a checkpoint: the mean evaluation return over the seeds, minus infinity if none is finite."""
+    mean = logs.mean(row["eval_return"])
+    return -math.inf if math.isnan(mean) else mean
 
 
 def _require_one_finite(report: Report, plan: Plan) -> None:

@@ -33,15 +33,15 @@ class Report(NamedTuple):
     metrics: Metrics
     """`[K]`."""
     eval_return: jax.Array
-    """`[]`, mean over the episodes of the evaluation."""
+    """`[]`, mean over the episodes of the evaluation; NaN if a parameter is not finite."""
     eval_length: jax.Array
     """`[]`, mean number of steps of these episodes."""
     value: jax.Array
     """`[]`, mean of `max_a q` over the current observations of training."""
     finite: jax.Array
     """`[]` bool, whether all parameters are finite; the loss of the last update does not show it."""
-    eval_error: jax.Array | None = None
-    """`[]`, standard error of `eval_return`."""
+    eval_error: jax.Array
+    """`[]`, standard error of `eval_return`; NaN if there is one episode."""
 
 
 def init(key: jax.Array, trainer: Trainer) -> Session:
@@ -60,15 +60,16 @@ def advance(
     params = trainer.params(state)
     key = jax.random.fold_in(session.evaluation_key, metrics.env_steps[-1])
     found = evaluate(key, params)
-    eval_return = jnp.mean(found.returns)
     finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
-    better = finite & (eval_return >= session.best_return)
+    # NaN parameters act too: the index of the largest of NaNs is 0.
+    eval_return = jnp.where(finite, jnp.mean(found.returns), jnp.nan)
+    better = eval_return >= session.best_return
     best_params = jax.tree.map(
         lambda new, old: jnp.where(better, new, old), params, session.best_params
     )
     best_return = jnp.where(better, eval_return, session.best_return)
     eval_length = jnp.mean(found.lengths.astype(jnp.float32))
-    eval_error = jnp.std(found.returns) / jnp.sqrt(found.returns.size)
+    eval_error = jnp.std(found.returns, ddof=1) / jnp.sqrt(found.returns.size)
     value = trainer.value(state)
     report = Report(metrics, eval_return, eval_length, value, finite, eval_error)
     return Session(state, session.evaluation_key, best_params, best_return), report

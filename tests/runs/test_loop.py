@@ -174,10 +174,15 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_earlier_checkpoints(tmp_path)
 
 
 def test_the_error_of_an_evaluation_is_that_of_the_mean_of_its_episodes(undisturbed):
-    """On the chain a return is 0 or 1, so the mean p of 6 episodes has the error sqrt(p (1 - p) / 6)."""
+    """On the chain a return is 0 or 1, so the mean p of 6 episodes has the error sqrt(p (1 - p) / (6 - 1))."""
     for line in rows(undisturbed[0]):
         p = np.array(line["eval_return"])
-        np.testing.assert_allclose(line["eval_error"], np.sqrt(p * (1 - p) / 6), atol=1e-6)
+        np.testing.assert_allclose(line["eval_error"], np.sqrt(p * (1 - p) / 5), atol=1e-6)
+
+
+def test_a_checkpoint_without_a_finite_return_has_the_lowest_score():
+    assert loop.score({"eval_return": [1.0, None, 4.0]}) == 2.5
+    assert loop.score({"eval_return": [None, None]}) == -np.inf
 
 
 def test_non_finite_parameters_are_logged_as_no_loss():
@@ -185,7 +190,7 @@ def test_non_finite_parameters_are_logged_as_no_loss():
     ones, none = jnp.ones((2, 3)), jnp.zeros((2, 3, 1, 4), jnp.int32)
     metrics = Metrics(ones, ones, ones, ones, ones, ones, Episodes(1.0 * none, none))
     finite = jnp.array([True, False])
-    row = logs.row(1, Report(metrics, *(jnp.ones(2) for _ in range(3)), finite))
+    row = logs.row(1, Report(metrics, *(jnp.ones(2) for _ in range(3)), finite, jnp.ones(2)))
     assert row["train_return"] == [None, None] and row["episodes"] == [0, 0]
     assert row["loss"] == [1.0, None]
 

@@ -74,6 +74,7 @@ def test_non_finite_parameters_are_never_the_best():
     step = advance(lambda key, params: evaluation_of(jnp.full(2, 9.0)), 5)
     after, report = step(start)
     assert not bool(report.finite) and float(after.best_return) == -np.inf
+    assert np.isnan(report.eval_return)
     assert equal(after.best_params, start.best_params)
 
 
