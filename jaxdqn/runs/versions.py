@@ -23,12 +23,13 @@ def found() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """The commit of this package, with `-dirty` if files were changed; None outside of a repository."""
+    """The commit of this package, with `-dirty` if files were changed; None outside of its repository."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # Installed, perhaps into a folder of another repository.
+        return None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
