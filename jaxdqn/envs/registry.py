@@ -88,7 +88,7 @@ def _call(name: str, module: str, function: str) -> Any:
     try:
         found = getattr(importlib.import_module(module), function, None)
     except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # The module exists; one that it imports does not.
         rule = (
             f"must name a module that can be imported from {Path.cwd()}; there is no {error.name}."

@@ -33,6 +33,7 @@ value = 3
 def own(tmp_path, monkeypatch):
     (tmp_path / "own_env.py").write_text(FILE)
     (tmp_path / "imports_nothing.py").write_text("import no_such_module")
+    (tmp_path / "no_such_module_env.py").write_text("import no_such_module")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
@@ -56,6 +57,7 @@ def test_a_function_is_found_from_the_current_directory(own):
         ("own_env:broken", "must be a valid environment: step must return a scalar reward"),
         ("own_env:failing", r"KeyError: 'maze' \(own_env.py, line 14\)"),
         ("imports_nothing:make", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("no_such_module_env:make", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("own_env:", "must name a function of own_env"),
     ],
 )
