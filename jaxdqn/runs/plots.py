@@ -52,12 +52,12 @@ def curve(path: Path, rows: Sequence[Row], title: str = "", solved_at: float | N
     save(figure, path)
 
 
-def observations(path: Path, obs: np.ndarray) -> Path:
-    """Draws the numbers of the observations `[T, F]` of an episode against time, at most ten of them."""
+def observations(path: Path, steps: np.ndarray, obs: np.ndarray) -> Path:
+    """Draws the numbers of the observations `[T, F]` after `steps` `[T]` of an episode, at most ten of them."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for k, values in enumerate(obs.T[:10]):
-        axes.plot(values, linewidth=1.2, label=f"obs[{k}]")
+        axes.plot(steps, values, linewidth=1.2, label=f"obs[{k}]")
     axes.set(xlabel="step", ylabel="observation")
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     bare(axes)

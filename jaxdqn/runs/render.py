@@ -63,7 +63,7 @@ def draw(
         if is_grid(record.obs[0]):
             return [gif(run_dir / f"{name}.gif", [grid(obs) for obs in record.obs])], record
         obs = record.obs.reshape(len(record.obs), -1)
-        return [plots.observations(run_dir / f"{name}.png", obs)], record
+        return [plots.observations(run_dir / f"{name}.png", record.steps, obs)], record
     except Exception as error:
         reason = str(error).strip().splitlines() or [""]
         print(f"warning: no picture: {type(error).__name__}: {reason[0]}", file=sys.stderr)

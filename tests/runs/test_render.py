@@ -34,6 +34,16 @@ def test_a_vector_is_plotted(tmp_path):
     assert path == tmp_path / "policy.png" and path.stat().st_size > 1_000
 
 
+def test_a_long_episode_is_plotted_against_its_steps(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(render.plots, "save", lambda figure, path: figures.append(figure))
+    env = chain_env(length=6, time_limit=2 * render.MAX_FRAMES)
+    render.draw(tmp_path, "policy", jax.random.key(0), None, env, left)
+    (line, *_) = figures[0].axes[0].lines
+    # Every second step of 0 to 999 is shown.
+    np.testing.assert_array_equal(line.get_xdata(), np.arange(0, 2 * render.MAX_FRAMES, 2))
+
+
 def test_the_picture_of_the_environment_has_precedence(tmp_path):
     def image(state):
         return jnp.full((4, 5, 3), 40 * state, jnp.uint8)
