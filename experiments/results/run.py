@@ -16,6 +16,7 @@ from experiments import compare
 from experiments.results import markdown, trainings
 from jaxdqn import envs, evaluation, policies
 from jaxdqn.config import ConfigError, check_at_least
+from jaxdqn.envs.gymnax import gymnax_names
 from jaxdqn.recipes import AgentName, Recipe
 from jaxdqn.runs import cli, platform
 
@@ -68,12 +69,14 @@ def main(args: Args) -> None:
     platform.configure(platform.cores())
     seeds = range(args.seed, args.seed + args.seeds)
     args.out.mkdir(parents=True, exist_ok=True)
-    for env_name in args.envs or [name for name in envs.names() if "/" not in name]:
+    for env_name in args.envs or gymnax_names():
         chosen = [compare.recipe(env_name, agent, args.steps) for agent in args.agents]
         found = [
             row
             for recipe in chosen
-            for row in trainings.fill(args.csv, recipe, seeds, args.out, args.group_size)
+            for row in trainings.fill(
+                args.csv, recipe, seeds, args.out, args.group_size, option="csv"
+            )
         ]
         solved_at, random = chosen[0].solved_at, random_policy(chosen[0])
         lines = [

@@ -27,12 +27,17 @@ the run was stopped and continued, or diverged), and `curve` holds `env_steps:re
 
 
 def fill(
-    path: Path, recipe: Recipe, seeds: Sequence[int], out: Path, group_size: int | None = None
+    path: Path,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    out: Path,
+    group_size: int | None = None,
+    option: str = "out",
 ) -> list[Row]:
     """The rows of `recipe` for `seeds`; those that the CSV file lacks are trained and added.
 
-    Raises `ConfigError` if the file has rows of this environment, agent and number of steps with
-    other hyperparameters.
+    Raises `ConfigError`, for the `option` that chooses the file, if it has rows of this environment,
+    agent and number of steps with other hyperparameters.
     """
     where = {
         "env": recipe.env_name,
@@ -46,7 +51,7 @@ def fill(
     expected = fingerprint(recipe)
     for other in {row["recipe"] for row in own(rows.read(path, FIELDS))} - {expected}:
         rule = f"must not hold rows of {recipe.env_name}, {recipe.agent_name} with other hyperparameters ({other}); "
-        raise ConfigError("out", path, rule + "delete them or choose another --out.")
+        raise ConfigError(option, path, rule + f"delete them or choose another --{option}.")
     train_group = functools.partial(train, recipe, out=out)
     found = rows.fill(path, FIELDS, where, seeds, train_group, group_size)
     return [row for row in own(found) if int(row["seed"]) in seeds]

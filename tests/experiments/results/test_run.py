@@ -48,8 +48,11 @@ def test_rows_of_other_hyperparameters_are_refused(tmp_path):
     path = tmp_path / "results.csv"
     rows.write(path, trainings.FIELDS, [row | {"recipe": trainings.fingerprint(recipe)}])
     assert len(trainings.fill(path, recipe, [100], tmp_path)) == 1
-    with pytest.raises(ConfigError, match=r"must not hold rows of CartPole-v1, dqn with other"):
-        trainings.fill(path, other, [100], tmp_path)
+    with pytest.raises(
+        ConfigError,
+        match=r"^csv .* must not hold rows of CartPole-v1, dqn with other.*another --csv",
+    ):
+        trainings.fill(path, other, [100], tmp_path, option="csv")
 
 
 def test_a_return_that_is_not_finite_is_the_lowest():
