@@ -76,7 +76,7 @@ class Config:
     num_atoms: int = 51
     """Values of the support (Z); at least 2."""
     sigma: float = 0.75
-    """Standard deviation of HL-Gauss targets in distances of the support; above 0."""
+    """Standard deviation of HL-Gauss targets in units of the distance between two values of the support; above 0."""
     num_quantiles: int = 32
     """Quantiles of QR-DQN; at least 1."""
     num_levels: int = 8
@@ -212,6 +212,6 @@ def check_at_least(option: str, value: int, least: int) -> None:
 
 
 def require(option: str, value: Any, holds: Callable[[Any], bool], rule: str) -> None:
-    """Raises `ConfigError` unless `holds(value)`. Traced values are not checked."""
+    """Raises `ConfigError` unless `holds(value)`. Only Python numbers are checked, no arrays."""
     if isinstance(value, int | float) and not holds(value):
         raise ConfigError(option, value, rule)

@@ -26,7 +26,7 @@ class State(NamedTuple):
 
 
 def make(size: int = 12) -> Env:
-    """+1 for each fruit; ends at a wall, at the own body, or when the grid is full.
+    """+1 for each fruit; ends at a wall, at its own body, or when the grid is full.
 
     The snake starts with length 1. The tail leaves its cell before the head arrives, so that the
     head may follow it. Observation: the grid with the head in the middle, `[2 size - 1, 2 size - 1, 4]`

@@ -40,8 +40,8 @@ def dueling(width: int, activation: Activation = nn.relu) -> Head:
     """`q(a) = v + advantage(a) - mean_a advantage(a)`, Wang et al. (2016), arXiv:1511.06581, eq. 9.
 
     `v` and `advantage` have a hidden layer of `width` units each. With `num_atoms` the mean is
-    taken for each atom separately. The gradient that enters the torso is not rescaled by `1 / √2`
-    as in the paper (section 4.2).
+    taken for each atom separately. Unlike in the paper (section 4.2), the gradient that enters
+    the torso is not rescaled by `1 / √2`.
     """
     stream = hidden(width, activation)
 

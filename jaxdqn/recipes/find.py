@@ -19,7 +19,7 @@ from jaxdqn.recipes.recipe import ObsScale, Recipe
 from jaxdqn.training import rollout
 from jaxdqn.transition import Transition
 
-TUNED = classic.TUNED | minatar.TUNED | snake.TUNED | lux.TUNED
+TUNED = classic.TUNED | snake.TUNED | lux.TUNED
 PROBE_ENVS, PROBE_STEPS = 16, 200
 """Size of the random rollout that measures observations, rewards and returns."""
 
@@ -150,7 +150,7 @@ def scale_of(largest: np.ndarray, image: bool) -> ObsScale:
 
 
 def value_range(probe: Probe, gamma: float, time_limit: int | None) -> dict[str, float]:
-    """`v_min` and `v_max` that hold the return of the extreme rewards at every step.
+    """`v_min` and `v_max` of the return of the extreme rewards at every step, to two digits.
 
     The horizon is `1 / (1 - gamma)`, at most the time limit. Rewards that a random rollout does not
     reach are clipped. `v_max` is at least 1, which is what a goal that random actions miss is

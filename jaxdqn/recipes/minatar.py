@@ -35,6 +35,3 @@ IMAGE = Tuned(
     eval_interval=25_000,
 )
 """Environments without an entry, whose observations are images."""
-
-TUNED = {}
-"""By the name of the environment."""

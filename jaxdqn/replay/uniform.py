@@ -94,7 +94,7 @@ def sample(key: jax.Array, buffer: Buffer, batch_size: int, n_step: int) -> Tran
     num_envs = buffer.words.shape[1]
     filled = (buffer.filled_rows * num_envs).astype(jnp.uint32)
     # `bits % filled` needs half the random bits of `randint`. It makes some transitions more likely
-    # than others, by a factor of at most 1 + filled / 2^32: for 200,000 transitions 1 in 21,000.
+    # than others, by a factor of about 1 + filled / 2^32: for 200,000 transitions 1 in 21,000.
     index = (jax.random.bits(key, (batch_size,)) % filled).astype(jnp.int32)
     return gather(buffer, index // num_envs, index % num_envs, n_step)
 

@@ -65,7 +65,10 @@ def _write(text: str) -> None:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Records SIGINT and SIGTERM while the block runs; a nested block uses the outer request."""
+    """Records SIGINT and SIGTERM while the block runs; a nested block uses the outer request.
+
+    For the main thread only, where Python calls the handlers of signals.
+    """
     outer = _current()
     if outer is not None:
         yield outer

@@ -84,7 +84,7 @@ def start(
 
 def is_night(turn: jax.Array) -> jax.Array:
     """The last 10 of every 40 turns."""
-    return turn % (rules.DAY_LENGTH + rules.NIGHT_LENGTH) >= rules.DAY_LENGTH
+    return turn % rules.CYCLE >= rules.DAY_LENGTH
 
 
 def night_turns(state: State) -> jax.Array:
