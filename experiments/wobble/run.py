@@ -33,7 +33,7 @@ TABLES = """# Tables of the study
 
 The findings are described in README.md. Brackets hold 95 % intervals; `p` is the p-value of McNemar's test.
 *Expected* was committed before the runs. *Found* is `same` if the interval of the difference contains 0: no
-difference that this number of seeds would show."""
+difference that this number of seeds would show (before the interval is rounded)."""
 QUICK_ARMS = ("student", "student_fixed", "default")
 
 
