@@ -18,7 +18,7 @@ SMALL = {"num_envs": 8, "features": (16,)}
 REPLAY = {"learning_starts": 80, "buffer_size": 800, "batch_size": 16, "num_updates": 1}
 PAIRS = [
     ("Breakout-MinAtar", "prioritized"),
-    ("FrozenLake-misc", "rainbow"),
+    ("Breakout-MinAtar", "rainbow"),
     ("FrozenLake-misc", "pqn"),
 ]
 

@@ -16,10 +16,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.slow
 def test_a_sample_of_hostile_input_does_no_harm():
     seed = random.SystemRandom().randrange(2**31)
-    for row in hostile.run(4, 4, seed):
-        assert int(row["programs run"]) >= 4
+    for row in hostile.run(8, 8, seed):
+        assert int(row["programs run"]) >= 8
         faults = {name: row[name] for name in hostile.FAULTS if row[name] != "0"}
-        assert not faults, f"hostile.py --directories 4 --command-lines 4 --seed {seed}: {faults}"
+        assert not faults, f"hostile.py --directories 8 --command-lines 8 --seed {seed}: {faults}"
 
 
 def test_attacks_change_what_they_say(tmp_path):

@@ -40,9 +40,9 @@ def test_undisturbed_runs_are_identical_and_a_changed_one_is_not(harness):
     assert not harness.identical(path)
 
 
-def test_runs_killed_six_times_end_identical(harness):
-    runs, identical, moments = faults.kill(harness, 6)
-    assert sum(moments.values()) >= 6 and identical == runs
+def test_runs_killed_ten_times_end_identical(harness):
+    runs, identical, moments = faults.kill(harness, 10)
+    assert sum(moments.values()) >= 10 and identical == runs
     # The kills came at different moments.
     assert len(moments) >= 2, moments
 
