@@ -32,8 +32,8 @@ KEPT = "stopped; finished arms are kept, the same command continues."
 TABLES = """# Tables of the study
 
 The findings are described in README.md. Brackets hold 95 % intervals; `p` is the p-value of McNemar's test.
-*Expected* was committed before the runs. *Found* is `same` if the interval of the difference contains 0: no
-difference that this number of seeds would show (before the interval is rounded)."""
+*Expected* was committed before the runs. *Found* is `same` if the interval of the difference, before it is
+rounded, contains 0: no difference that this number of seeds would show."""
 QUICK_ARMS = ("student", "student_fixed", "default")
 
 

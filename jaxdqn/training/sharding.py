@@ -43,8 +43,8 @@ def combine(trainer: Trainer, data_shards: int) -> Trainer:
     """The trainer of one agent from `trainer`, a `training.dqn` of a `shard` with `mean_gradients`.
 
     All shards start from the parameters of the first; each collects and samples with its own
-    keys. Metrics cover all shards; `grad_norm` is the mean of the
-    norms of their gradients, at least the norm of the mean gradient, which is clipped.
+    keys. Metrics cover all shards; `grad_norm` is the mean of the norms of their gradients, at least
+    that of the mean gradient, which is clipped.
     """
 
     def init(key: jax.Array) -> TrainState:
