@@ -39,23 +39,21 @@ def kill(
 ) -> tuple[int, int, Counter[str]]:
     """Kills processes at random moments until `kills` of them are dead, and resumes each run to its end.
 
-    Half of them are killed after a random time, before or after the first checkpoint, half at
-    a random one of the first `operations` on the files of checkpoints. Returns the number of runs, the number of
-    runs that ended identical, and how often each moment was hit.
+    In turns a process is killed a random time after its start, a random time after it saved a
+    checkpoint, and at a random one of its first `operations` on the files of checkpoints.
+    Returns the number of runs, the number of runs that ended identical, and how often each moment was hit.
     """
     rng, moments = harness.rng, Counter[str]()
     runs = identical = 0
-    while sum(moments.values()) < kills:
+    while moments.total() < kills:
         path, ended = harness.new(), False
         while not ended:
-            enough = sum(moments.values()) >= kills
-            by_operation = rng.random() < 0.5 and not enough
+            turn = moments.total() % 3 if moments.total() < kills else None
             operation = str(rng.randint(1, operations))
-            prefix = ["-c", AT_OPERATION, operation] if by_operation else []
-            process = harness.start(path, prefix)
-            if not by_operation and not enough:
-                if rng.random() < 0.8:
-                    wait_for(process, path, checkpoints=1)
+            process = harness.start(path, ["-c", AT_OPERATION, operation] if turn == 2 else [])
+            if turn == 1:
+                wait_for(process, path, checkpoints=1)
+            if turn in (0, 1):
                 time.sleep(rng.uniform(0.0, 0.3))
                 process.kill()
             _, err = process.communicate(timeout=PATIENCE)

@@ -60,7 +60,7 @@ def main(args: Args) -> None:
         harness = Harness(CARTPOLE, folder / "reference", folder, random.Random(args.seed))
         harness.finish(harness.reference)
         runs, identical, moments = kill(harness, args.kills)
-        kills = sum(moments.values())
+        kills = moments.total()
         cli.say(f"{kills} kills: {identical} of {runs} runs")
         details = ", ".join(f"{count} {name}" for name, count in moments.most_common())
         rows = [
@@ -91,10 +91,10 @@ def kill_other(folder: Path, env: str, agent: str, kills: int) -> dict[str, str]
     harness = Harness(command, folder / f"{env}-{agent}", folder, random.Random(f"{env} {agent}"))
     harness.finish(harness.reference)
     runs, identical, moments = kill(harness, kills, operations=OPERATIONS // 4)
-    cli.say(f"{env}, {agent}: {sum(moments.values())} kills, {identical} of {runs} runs")
+    cli.say(f"{env}, {agent}: {moments.total()} kills, {identical} of {runs} runs")
     return {
         "fault": f"SIGKILL at a random moment, {agent} on {env}",
-        "repetitions": f"{sum(moments.values())} in {runs} runs",
+        "repetitions": f"{moments.total()} in {runs} runs",
         "bit-identical at the end": f"{identical} of {runs} runs",
     }
 
