@@ -18,7 +18,7 @@ from experiments.lux import engine, replay
 from experiments.lux.position import Position
 from experiments.lux.team import Team
 from experiments.results import estimates
-from jaxdqn.config import ConfigError
+from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.envs.lux import maps, rules
 from jaxdqn.runs import cli, platform, signals, trained
 from jaxdqn.runs.errors import RunError
@@ -40,7 +40,9 @@ class Args(trained.Args):
     size: int = 12
     """Cells of a side of the map: 12, or 16; the policy must be trained on it."""
     maps: int = 100
-    """Test maps to play: 1 to 100, of 16 x 16 at most 50; the team changes from map to map."""
+    """Maps to play, at least 1; the team changes from map to map."""
+    first_map: int = 2000
+    """The engine's seed of the first map, at least 0, followed by the next seeds; no training maps."""
     opponents: tuple[Side, ...] = ("nobody", "itself", "example")
     """The other team: without commands, with the same policy, or the official example agent."""
     replay: Path | None = None
@@ -69,6 +71,18 @@ def load(
         rule = f"must be {ENVS[name]}, the size of the maps on which the policy was trained."
         raise ConfigError("size", size, rule)
     return policy
+
+
+def map_seeds(first: int, count: int, size: int) -> range:
+    """The seeds of the engine for `count` maps. Raises `ConfigError` if a training map is among them."""
+    check_at_least("first_map", first, 0)
+    check_at_least("maps", count, 1)
+    trained_on = maps.load(size, "train").seed
+    low, high = trained_on.min(), trained_on.max()
+    if first <= high and first + count > low:
+        rule = f"must keep the {count} maps off those of training, {low} to {high}."
+        raise ConfigError("first_map", first, rule)
+    return range(first, first + count)
 
 
 def exploring(
@@ -154,9 +168,7 @@ def main(args: Args) -> None:
         raise ConfigError("replay", args.replay, "must be a file, not a directory.")
     platform.configure()
     policy = load(args.run_dir, args.which, args.policy_seed, args.size)
-    seeds = maps.load(args.size, "test").seed.tolist()
-    if not 1 <= args.maps <= len(seeds):
-        raise ConfigError("maps", args.maps, f"must lie between 1 and {len(seeds)}.")
+    seeds = map_seeds(args.first_map, args.maps, args.size)
 
     act = exploring(lambda obs: int(policy.act(obs)), args.epsilon)
 
@@ -173,7 +185,7 @@ def main(args: Args) -> None:
     with engine.run() as lux:
         for name in args.opponents:
             tiles, units = [], []
-            for index, seed in enumerate(tqdm.tqdm(seeds[: args.maps], leave=False)):
+            for index, seed in enumerate(tqdm.tqdm(seeds, leave=False)):
                 team = index % 2
                 order = slice(None, None, 1 - 2 * team)
                 players = (ours(team), sides[name](1 - team))[order]

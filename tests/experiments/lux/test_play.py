@@ -46,6 +46,29 @@ def test_no_opponent_and_a_directory_for_the_replay_are_refused(tmp_path, option
         play.main(play.Args(tmp_path, **option))
 
 
+@pytest.mark.parametrize("size", maps.SIZES)
+def test_training_maps_are_not_played(size):
+    trained_on = maps.load(size, "train").seed.tolist()
+    first, last = trained_on[0], trained_on[-1]
+    assert trained_on == list(range(first, last + 1))
+    assert play.map_seeds(first - 3, 3, size) == range(first - 3, first)
+    assert play.map_seeds(last + 1, 2, size)[0] == last + 1
+    for start, count in [(first - 3, 4), (last, 1), (0, 3_000)]:
+        with pytest.raises(ConfigError, match=rf"first_map \({start}\) must keep the {count} maps"):
+            play.map_seeds(start, count, size)
+    default = play.Args(Path())
+    assert play.map_seeds(default.first_map, default.maps, size) == range(2000, 2100)
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "line"),
+    [(-1, 1, r"first_map \(-1\) must be at least 0"), (0, 0, r"maps \(0\) must be at least 1")],
+)
+def test_maps_outside_their_range_are_refused(first, count, line):
+    with pytest.raises(ConfigError, match=line):
+        play.map_seeds(first, count, 12)
+
+
 def test_the_random_actions_have_their_probability_and_are_uniform():
     act = play.exploring(lambda obs: 7, epsilon=0.25)
     taken = np.bincount([act(np.zeros(1)) for _ in range(12_000)], minlength=8)
