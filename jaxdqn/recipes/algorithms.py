@@ -17,7 +17,6 @@ from jaxdqn.replay import Replay
 
 Torso = Callable[[Config], MakeTorso]
 """The torso with the hidden layers of a config."""
-MaxWeight = Callable[[jax.Array], jax.Array]
 """`(weight [B]) -> []`, the largest importance weight of a batch."""
 
 AgentName = Literal[
@@ -69,18 +68,18 @@ def no_epsilon(config: Config, total_steps: int) -> optax.Schedule:
     return lambda env_steps: 0.0
 
 
-def uniform(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
+def uniform(config: Config, num_updates: int) -> Replay:
     """Uniform replay."""
-    del num_updates, max_weight
+    del num_updates
     return replay.uniform(config.buffer_size, config.batch_size, config.n_step)
 
 
-def one_step(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
+def one_step(config: Config, num_updates: int) -> Replay:
     """Uniform replay of single steps."""
-    return uniform(replace(config, n_step=1), num_updates, max_weight)
+    return uniform(replace(config, n_step=1), num_updates)
 
 
-def prioritized(config: Config, num_updates: int, max_weight: MaxWeight) -> Replay:
+def prioritized(config: Config, num_updates: int) -> Replay:
     """Prioritized replay; β rises from `priority_beta` to 1 at the last update."""
     beta = optax.linear_schedule(config.priority_beta, 1.0, num_updates)
     return replay.prioritized(
@@ -89,7 +88,6 @@ def prioritized(config: Config, num_updates: int, max_weight: MaxWeight) -> Repl
         config.n_step,
         config.priority_alpha,
         beta,
-        max_weight=max_weight,
     )
 
 
@@ -203,8 +201,8 @@ class Algorithm(NamedTuple):
     """`(torso, num_actions, config) -> agent`."""
     fields: frozenset[str] = DQN
     """The fields of `Config` that are read; with a convolutional network also `channels`."""
-    replay: Callable[[Config, int, MaxWeight], Replay] | None = uniform
-    """`(config, num_updates, max_weight) -> replay`; None for PQN, which has no replay."""
+    replay: Callable[[Config, int], Replay] | None = uniform
+    """`(config, num_updates) -> replay`; None for PQN, which has no replay."""
     epsilon: Callable[[Config, int], optax.Schedule] = linear_epsilon
     """`(config, total_steps) -> schedule` of the probability of a random action."""
     optimizer: Callable[[Config, optax.ScalarOrSchedule], optax.GradientTransformation] = adam

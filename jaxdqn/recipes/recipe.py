@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxdqn import envs, evaluation, policies
@@ -14,7 +13,7 @@ from jaxdqn.config import Config, ConfigError, check, fill, round_up
 from jaxdqn.envs import Env
 from jaxdqn.networks import MakeTorso
 from jaxdqn.recipes.algorithms import Algorithm, Torso
-from jaxdqn.training import dqn, pqn, sharding
+from jaxdqn.training import dqn, pqn
 from jaxdqn.training.session import Evaluate
 from jaxdqn.training.trainer import Trainer
 
@@ -92,53 +91,42 @@ class Recipe:
 
         return evaluate
 
-    def trainer(
-        self, config: Config | None = None, total_steps: int | None = None, data_shards: int = 1
-    ) -> Trainer:
+    def trainer(self, config: Config | None = None, total_steps: int | None = None) -> Trainer:
         """Training for `total_steps` environment steps; both arguments default to those of the recipe.
 
-        Floats of `config` may be traced. Raises `ConfigError` if the config does not fit
-        `data_shards`.
+        Floats of `config` may be traced.
         """
         config, total_steps = config or self.config, total_steps or self.steps
         make = self._without_replay if self.algorithm.replay is None else self._from_replay
-        return self.transform(make(config, total_steps, data_shards))
+        return self.transform(make(config, total_steps))
 
-    def _from_replay(self, config: Config, total_steps: int, data_shards: int) -> Trainer:
+    def _from_replay(self, config: Config, total_steps: int) -> Trainer:
         assert self.algorithm.replay is not None
         starts = round_up(config.learning_starts, config.num_envs)
         iterations = (total_steps - starts) // (config.num_envs * config.num_steps)
         num_updates = iterations * config.num_updates
-        shard = sharding.shard(fill(config, total_steps), data_shards)
-        epsilon = self.algorithm.epsilon(shard, total_steps)
-        sharded = data_shards > 1
-        mean = sharding.mean_gradients() if sharded else optax.identity()
-        max_weight = sharding.max_weight if sharded else jnp.max
-        trainer = dqn(
-            envs.vectorize(self.env, shard.num_envs),
+        config = fill(config, total_steps)
+        return dqn(
+            envs.vectorize(self.env, config.num_envs),
             self.agent(config),
-            self.algorithm.replay(shard, num_updates, max_weight),
-            self._optimizer(config, num_updates, mean),
-            lambda env_steps: epsilon(data_shards * env_steps),
+            self.algorithm.replay(config, num_updates),
+            self._optimizer(config, num_updates),
+            self.algorithm.epsilon(config, total_steps),
             num_steps=config.num_steps,
             num_updates=config.num_updates,
-            learning_starts=shard.learning_starts,
+            learning_starts=config.learning_starts,
             gamma=config.gamma,
             target_period=config.target_period,
             tau=config.tau,
         )
-        return sharding.combine(trainer, data_shards) if sharded else trainer
 
-    def _without_replay(self, config: Config, total_steps: int, data_shards: int) -> Trainer:
-        if data_shards > 1:
-            rule = f"must be 1 for {self.agent_name}, which has no replay to divide."
-            raise ConfigError("data_shards", data_shards, rule)
+    def _without_replay(self, config: Config, total_steps: int) -> Trainer:
         iterations = total_steps // (config.num_envs * config.num_steps)
         num_updates = iterations * config.num_epochs * config.num_minibatches
         return pqn(
             envs.vectorize(self.env, config.num_envs),
             self.agent(config),
-            self._optimizer(config, num_updates, optax.identity()),
+            self._optimizer(config, num_updates),
             self.algorithm.epsilon(config, total_steps),
             config.num_steps,
             config.num_epochs,
@@ -147,9 +135,7 @@ class Recipe:
             config.td_lambda,
         )
 
-    def _optimizer(
-        self, config: Config, num_updates: int, first: optax.GradientTransformation
-    ) -> optax.GradientTransformation:
+    def _optimizer(self, config: Config, num_updates: int) -> optax.GradientTransformation:
         learning_rate = self.learning_rate(config, num_updates)
         clip = optax.clip_by_global_norm(config.max_grad_norm)
-        return optax.chain(first, clip, self.algorithm.optimizer(config, learning_rate))
+        return optax.chain(clip, self.algorithm.optimizer(config, learning_rate))

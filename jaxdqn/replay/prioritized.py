@@ -1,6 +1,5 @@
 """Prioritized experience replay, Schaul et al. (2016), arXiv:1511.05952."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -32,11 +31,10 @@ def prioritized(
     alpha: float | jax.Array = 0.6,
     beta: optax.ScalarOrSchedule = 0.4,
     floor: float = 1e-6,
-    max_weight: Callable[[jax.Array], jax.Array] = jnp.max,
 ) -> Replay:
     """Samples transition i with probability `P(i) = p_i^alpha / Σ p^alpha`, where `p` is its priority plus `floor`.
 
-    The loss of transition i is weighted by `(1 / P(i))^beta`, divided by `max_weight` of the batch.
+    The loss of transition i is weighted by `(1 / P(i))^beta`, divided by the largest of the batch.
     `alpha` 0 samples uniformly. `beta`, a number or a schedule against updates, corrects the bias
     fully where it is 1; the paper lets it rise to 1 linearly. New transitions get the largest
     priority so far. A non-finite priority leaves the old one unchanged. Raises `ConfigError` for an
@@ -69,7 +67,7 @@ def prioritized(
         batch = gather(buffer.ring, leaf // num_envs, leaf % num_envs, n_step)
         exponent = beta(buffer.num_updates) if callable(beta) else beta
         weight = (jnp.sum(buffer.levels[0]) / priority) ** exponent
-        return Sample(batch, weight / max_weight(weight), handle=(leaf, priority))
+        return Sample(batch, weight / jnp.max(weight), handle=(leaf, priority))
 
     def update(buffer: PrioritizedBuffer, handle: Any, priority: jax.Array) -> PrioritizedBuffer:
         leaf, before = handle

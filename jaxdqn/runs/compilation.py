@@ -52,7 +52,7 @@ def compile_programs(
     started = time.perf_counter()
     keys, values = inputs(plan, layout)
     traced = start(make_trainer, layout).trace(keys, values)
-    sharding = NamedSharding(layout.mesh, population.PER_SHARD)
+    sharding = NamedSharding(layout.mesh, population.PER_MEMBER)
     sessions = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), traced.out_info
     )
@@ -67,8 +67,7 @@ def start(make_trainer: Callable[[Hyperparameters], Trainer], layout: Layout) ->
     def init(key: jax.Array, hyperparameters: Hyperparameters) -> Session:
         return session.init(key, make_trainer(hyperparameters))
 
-    program = population.each(init, layout, out_specs=population.PER_SHARD)
-    return jax.jit(program, compiler_options=compiler_options())
+    return jax.jit(population.each(init, layout), compiler_options=compiler_options())
 
 
 def compile_chunks(
@@ -83,7 +82,6 @@ def compile_chunks(
 
     The leaves of `sessions` are arrays or `ShapeDtypeStruct`s.
     """
-    specs = population.PER_SHARD, population.PER_MEMBER
     programs = {}
     for length in {plan.length(1), plan.length(plan.num_chunks)}:
 
@@ -91,7 +89,7 @@ def compile_chunks(
             return session.advance(session_, make_trainer(own), evaluate, length)
 
         program = jax.jit(
-            population.each(advance, layout, specs, specs),
+            population.each(advance, layout),
             donate_argnums=0,
             compiler_options=compiler_options(),
         )

@@ -186,8 +186,9 @@ def _require_writable(path: Path) -> Iterator[None]:
 
 def _require_same(path: Path, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     saved, given = flatten(saved), flatten(given)
-    if saved.keys() - given.keys():
-        raise RunError(f"--run-dir ({path}) must be the directory of a run of this program.")
+    if unknown := sorted(saved.keys() - given.keys()):
+        rule = f"must be a run of this version of this program, which has no {files.shown(unknown[0])}."
+        raise RunError(f"--run-dir ({path}) {rule}")
     differences = [
         f"--{name.replace('_', '-')} ({given.get(name)}) must be {files.shown(saved.get(name))}"
         for name in sorted(saved.keys() | given.keys())

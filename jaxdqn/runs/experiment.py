@@ -243,5 +243,5 @@ def run_config(recipe: Recipe, args: Any) -> dict[str, Any]:
         "agent": recipe.agent_name,
         "config": recipe.hyperparameters(recipe.config),
         "obs_scale": recipe.obs_scale,
-        **hardware.shards(args.hardware),
+        "threads": args.hardware.threads,
     }

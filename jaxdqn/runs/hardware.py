@@ -19,8 +19,6 @@ class Hardware:
 
     devices: int | None = None
     """Number of devices, on a CPU of cores; by default the largest number that divides the number of agents."""
-    data_shards: int = 1
-    """Devices per agent, each with its shard of environments, replay and batch; at least 1."""
     vmap_size: int | None = None
     """Agents that a device computes in one vmap; by default 1 on a CPU, all of them elsewhere."""
     threads: int = 1
@@ -43,12 +41,11 @@ def start(hardware: Hardware, *counts: int) -> None:
     Raises `ConfigError` for invalid values and unavailable devices, `RunError` if the coordinator
     cannot be reached. Prints a warning if an accelerator is not used.
     """
-    for name in ("devices", "data_shards", "vmap_size", "threads"):
+    for name in ("devices", "vmap_size", "threads"):
         if getattr(hardware, name) is not None:
             check_at_least(name, getattr(hardware, name), 1)
     cores = platform.cores()
-    sizes = cores, hardware.data_shards, hardware.num_processes or 1
-    useful = max(population.num_devices(n, *sizes) for n in counts)
+    useful = max(population.num_devices(n, cores, hardware.num_processes or 1) for n in counts)
     devices = min(hardware.devices or useful, cores)
     platform.configure(devices, hardware.compilation_cache, hardware.threads)
     processes.start(
@@ -57,15 +54,9 @@ def start(hardware: Hardware, *counts: int) -> None:
     platform.start_backend()
     platform.warn_of_unused_accelerator()
     available = jax.local_device_count()
-    if hardware.data_shards > 1 and processes.count() > 1:
-        rule = "must be 1 when several processes share a run."
-        raise ConfigError("data_shards", hardware.data_shards, rule)
     if hardware.devices is not None and hardware.devices > available:
         rule = f"must be at most the number of devices ({available})."
         raise ConfigError("devices", hardware.devices, rule)
-    if hardware.data_shards > available:
-        rule = f"must be at most the number of devices ({available})."
-        raise ConfigError("data_shards", hardware.data_shards, rule)
 
 
 def layout(hardware: Hardware, num_agents: int) -> Layout:
@@ -74,16 +65,7 @@ def layout(hardware: Hardware, num_agents: int) -> Layout:
         rule = f"must be a divisor of the number of agents ({num_agents})."
         raise ConfigError("num_processes", processes.count(), rule)
     devices = population.of_each_process(hardware.devices) if hardware.devices else None
-    return population.layout(num_agents, devices, hardware.data_shards, hardware.vmap_size)
-
-
-def shards(hardware: Hardware) -> dict[str, int]:
-    """The part of the hardware options on which checkpoints depend; a run cannot change it."""
-    fixed = {"data_shards": hardware.data_shards, "threads": hardware.threads}
-    if hardware.data_shards > 1:
-        # The order of the shards in a checkpoint is that of the devices.
-        fixed["devices"] = hardware.devices or jax.local_device_count()
-    return fixed
+    return population.layout(num_agents, devices, hardware.vmap_size)
 
 
 def plan(
@@ -94,29 +76,22 @@ def plan(
     `init` is `(key, hyperparameters) -> session` of one agent; only its shapes are computed.
     Raises `ConfigError` for `option` if the agents do not fit into the free memory.
     """
-    # `[D, ...]`: the shards of one agent.
-    one = jax.eval_shape(
-        jax.vmap(init, in_axes=None, axis_name=population.DATA, axis_size=layout.data_shards),
-        jax.random.key(0),
-        agents.one(0),
-    )
+    one = jax.eval_shape(init, jax.random.key(0), agents.one(0))
     agent_bytes, replay_bytes = _bytes(one), _bytes(_buffers(one))
     device, num_devices = layout.mesh.local_devices[0], len(layout.mesh.local_devices)
     on_cpu = device.platform == "cpu"
-    groups = layout.mesh.size // layout.data_shards
-    per_device = len(agents) // groups
+    per_device = len(agents) // layout.mesh.size
     # Mapped agents exist before and after a call, and some in transit; under `vmap` they stay
     # in place. A checkpoint takes two more copies on the host.
     mapped = layout.vmap_size is not None
     copies = 1 + mapped + 2 * on_cpu
     in_transit = min(layout.vmap_size or 0, per_device)
     free = _free_bytes(device) // (num_devices if on_cpu else 1)
-    shard_bytes = agent_bytes / layout.data_shards
-    needed = shard_bytes * (per_device * copies + in_transit)
+    needed = agent_bytes * (per_device * copies + in_transit)
     if needed > free:
-        most = max(int((free / shard_bytes - in_transit) / copies), 0)
-        fit = groups * most
-        size = f"{shown(free)} per device, at {shown(shard_bytes * copies)} each"
+        most = max(int((free / agent_bytes - in_transit) / copies), 0)
+        fit = layout.mesh.size * most
+        size = f"{shown(free)} per device, at {shown(agent_bytes * copies)} each"
         raise ConfigError(option, len(agents), f"must be at most {fit} to fit into {size}.")
     kind = "CPU core" if on_cpu else device.device_kind
     where = f"{num_devices} {kind}{'s' * (num_devices > 1)}"
@@ -124,10 +99,9 @@ def plan(
         where = f"{processes.count()} processes with {where} each"
     orders = {1: "one after another", None: "in one vmap"}
     order = orders.get(layout.vmap_size, f"in vmaps of {layout.vmap_size}")
-    sharded = f", {layout.data_shards} per agent" if layout.data_shards > 1 else ""
     noun = "agent" + "s" * (len(agents) > 1)
     return [
-        f"Plan: {len(agents)} {noun} on {where}{sharded}; {per_device} per device, {order}.",
+        f"Plan: {len(agents)} {noun} on {where}; {per_device} per device, {order}.",
         f"Memory: {shown(agent_bytes)} per agent, of which replay {shown(replay_bytes)}; "
         f"{shown(agent_bytes * len(agents))} in total; {shown(needed)} of {shown(free)} free per device.",
     ]

@@ -145,11 +145,8 @@ def train(
         stop.notice = ""
         seconds["run"] = time.perf_counter() - started
 
-        num_agents = len(plan.agents)
-        shards = np.array([layout.row(k, num_agents) for k in range(num_agents)])
         final = params_of(sessions.state), sessions.best_params, sessions.best_return
-        gathered = processes.gather(final)
-        *policies, best_return = jax.tree.map(lambda leaf: leaf[shards], gathered)
+        *policies, best_return = processes.gather(final)
         policies = Policies(*policies)
         if first:
             save_policies(policies)

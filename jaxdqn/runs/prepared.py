@@ -92,7 +92,7 @@ def prepare(recipe: Recipe, args: Any, agents: Population, option: str = "seeds"
 
     def make_trainer(hyperparameters: Hyperparameters) -> Trainer:
         own = dataclasses.replace(recipe.config, **hyperparameters)
-        return recipe.trainer(own, args.steps, layout.data_shards)
+        return recipe.trainer(own, args.steps)
 
     trainer = make_trainer(agents.one(0))
     plan = Plan(

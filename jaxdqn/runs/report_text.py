@@ -87,7 +87,7 @@ def resume(config: Mapping[str, Any], run_dir: Path) -> str:
                 words += option(f"config.{field}", number, field)
         elif name in ("sweep", "draw") and isinstance(value, list):
             words += [word for x in value for word in option(name, x, name)]
-        elif name not in NOT_OPTIONS and not (name == "data_shards" and value == 1):
+        elif name not in NOT_OPTIONS:
             words += option(name, value, name)
     return shlex.join([*words, "--run-dir", str(run_dir), "--resume"])
 

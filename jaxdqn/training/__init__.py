@@ -1,6 +1,6 @@
 """Training: rollouts, updates and the loops over them, for one agent or a population."""
 
-from jaxdqn.training import learning, population, rollout, session, sharding
+from jaxdqn.training import learning, population, rollout, session
 from jaxdqn.training.dqn import TrainState, dqn
 from jaxdqn.training.pqn import PQNLearner, PQNState, pqn
 from jaxdqn.training.rollout import Episodes
@@ -23,5 +23,4 @@ __all__ = [
     "rollout",
     "run",
     "session",
-    "sharding",
 ]

@@ -77,7 +77,6 @@ MISTAKES = [
         ["--agent", "c51", "--sweep", "v_max=10,250"],
         "--sweep (v_max=10,250) gives an invalid configuration: v_max (10.0) must be at least the",
     ),
-    (["--agent", "pqn", "--seeds", 2, "--data-shards", 2], "--data-shards (2) must be 1 for pqn"),
     (
         ["--seeds", 600_000, "--sweep", "gamma=0.9,0.99"],
         "--seeds (600000) times 2 configurations must be at most 1,000,000 agents.",

@@ -30,7 +30,7 @@ def test_the_networks_of_the_papers():
 def test_beta_rises_to_one_at_the_last_update():
     """Weights of `1 / P` for the priorities 1 and 4, to the power of β."""
     config = dataclasses.replace(Config(), priority_alpha=1.0, priority_beta=0.4, batch_size=64)
-    memory = recipes.ALGORITHMS["rainbow"].replay(config, 10, np.max)
+    memory = recipes.ALGORITHMS["rainbow"].replay(config, 10)
     buffer = memory.init(jax.tree.map(lambda x: x[0], numbered(0, 1, 4)))
     buffer = memory.add(buffer, numbered(0, 1, 4))
     priority = np.array([1.0, 4.0, 4.0, 4.0], np.float32)
@@ -71,7 +71,7 @@ def test_persistent_advantage_learning_has_steps_of_one_reward():
     """Its operator repeats the action in the next state, which an n-step transition does not hold."""
     recipe = recipes.find("CartPole-v1", "persistent")
     assert "n_step" not in recipe.algorithm.fields and recipe.config.n_step == 3
-    memory = recipe.algorithm.replay(dataclasses.replace(recipe.config, batch_size=32), 1, np.max)
+    memory = recipe.algorithm.replay(dataclasses.replace(recipe.config, batch_size=32), 1)
     buffer = memory.add(
         memory.init(jax.tree.map(lambda x: x[0], numbered(0, 1, 4))), numbered(0, 3, 4)
     )

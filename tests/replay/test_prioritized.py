@@ -13,7 +13,6 @@ from helpers.training import ROWS, ring_sized_work
 from jaxdqn import agents, networks, replay, training
 from jaxdqn.config import ConfigError
 from jaxdqn.replay import sum_tree
-from jaxdqn.training import population, sharding
 
 EXAMPLE = jax.tree.map(lambda x: x[0], numbered(0, 1, 4))
 
@@ -85,30 +84,6 @@ def test_beta_follows_its_schedule_against_updates():
         assert len(found) > 0
         _leaf, priority = sample.handle
         buffer = memory.update(buffer, sample.handle, priority)
-
-
-def test_weights_are_divided_by_the_largest_of_the_whole_batch():
-    """Each of two shards holds four transitions; their weights are `1 / P` with P of its own sum."""
-    memory = replay.prioritized(
-        4, 512, alpha=1.0, beta=1.0, floor=1e-9, max_weight=sharding.max_weight
-    )
-    rows = numbered(0, 1, 4)
-    priorities = jnp.array([[1.0, 1.0, 1.0, 5.0], [10.0, 10.0, 10.0, 2.0]])
-
-    def weights(priority):
-        buffer = memory.add(memory.init(EXAMPLE), rows)
-        levels = sum_tree.write(buffer.levels, jnp.arange(4), priority[0])
-        sample = memory.sample(jax.random.key(0), buffer._replace(levels=levels))
-        return sample.handle[0][None], sample.weight[None]
-
-    mesh = population.layout(1, jax.devices()[:2], data_shards=2).mesh
-    spec = jax.sharding.PartitionSpec(population.DATA)
-    program = jax.shard_map(weights, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    leaf, weight = map(np.asarray, jax.jit(program)(priorities))
-    # Sums 8 and 32: the inverse probabilities are 8, 8, 8, 1.6 and 3.2, 3.2, 3.2, 16; the largest is 16.
-    expected = np.array([[8, 8, 8, 1.6], [3.2, 3.2, 3.2, 16]]) / 16
-    np.testing.assert_allclose(weight, np.take_along_axis(expected, leaf, axis=1), rtol=1e-5)
-    assert weight[0].max() == 0.5 and weight[1].max() == 1.0
 
 
 def test_alpha_zero_gives_equal_priorities():

@@ -17,7 +17,8 @@ from PIL import Image
 
 from jaxdqn import recipes
 from jaxdqn.recipes import classic
-from jaxdqn.runs import experiment
+from jaxdqn.runs import directory, experiment
+from jaxdqn.runs.errors import RunError
 from jaxdqn.runs.hardware import Hardware
 
 
@@ -115,17 +116,13 @@ def test_the_resume_command_of_a_module_works(tmp_path, module):
     assert (run_dir / "result.json").exists()
 
 
-def test_only_a_run_with_data_shards_depends_on_the_number_of_devices():
-    """A checkpoint stores the shards of an agent in the order of the devices."""
-    for data_shards, independent in ((1, True), (2, False)):
-        recipe = recipes.find("CartPole-v1")
-        two, four = (
-            experiment.run_config(
-                recipe, experiment.Args(hardware=Hardware(devices=n, data_shards=data_shards))
-            )
-            for n in (2, 4)
-        )
-        assert (two == four) == independent
+def test_a_run_depends_on_threads_but_not_on_the_number_of_devices():
+    recipe = recipes.find("CartPole-v1")
+    one, other, more_threads = (
+        experiment.run_config(recipe, experiment.Args(hardware=given))
+        for given in (Hardware(devices=2), Hardware(devices=4), Hardware(threads=2))
+    )
+    assert one == other != more_threads
 
 
 def saved_arrays(run_dir):
@@ -159,6 +156,13 @@ def test_resuming_with_other_options_names_the_differences(small):
     rule = f"--config.gamma (0.9) must be 0.996, --seeds (2) must be 3, as in the run at {run_dir}."
     assert (code, out, err) == (2, "", f"error: {rule}\n")
     assert runner.files(run_dir) == before
+
+
+def test_resuming_a_run_with_an_option_of_another_version_names_it(tmp_path):
+    run_dir = directory.create(tmp_path / "run", tmp_path, {"seed": 0, "shards": 1}, resume=False)
+    rule = "must be a run of this version of this program, which has no shards."
+    with pytest.raises(RunError, match=rf"^--run-dir \({run_dir}\) {rule}$"):
+        directory.check(run_dir, {"seed": 0}, resume=True)
 
 
 @pytest.mark.slow

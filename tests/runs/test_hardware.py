@@ -108,15 +108,11 @@ def test_the_replay_is_found_inside_the_state_of_a_transform():
 
 def test_more_devices_than_available_are_rejected():
     with pytest.raises(
-        ConfigError, match=r"data_shards \(9\) must be at most the number of devices \(8\)"
-    ):
-        hardware.start(Hardware(data_shards=9), 9)
-    with pytest.raises(
         ConfigError, match=r"devices \(9\) must be at most the number of devices \(8\)"
     ):
         hardware.start(Hardware(devices=9), 9)
 
 
 def test_the_layout_has_the_devices_that_were_asked_for():
-    layout = hardware.layout(Hardware(devices=2, data_shards=2, vmap_size=3), 5)
-    assert layout.mesh.shape == {"member": 1, "data": 2} and layout.vmap_size == 3
+    layout = hardware.layout(Hardware(devices=2, vmap_size=3), 6)
+    assert layout.mesh.shape == {"member": 2} and layout.vmap_size == 3

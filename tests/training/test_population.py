@@ -108,13 +108,6 @@ def test_vmap_size_is_the_number_of_members_in_one_vmap(vmap_size, length):
     ("num_members", "num_devices", "options", "message"),
     [
         (6, 4, {}, r"devices \(4\) must be a divisor of the number of agents \(6\)\."),
-        (
-            6,
-            8,
-            {"data_shards": 2},
-            r"devices \(8\) must be data_shards \(2\) times a divisor of the number of agents \(6\)",
-        ),
-        (4, 4, {"data_shards": 3}, r"data_shards \(3\) must divide the number of devices \(4\)\."),
         (4, 4, {"vmap_size": 0}, r"vmap_size \(0\) must be at least 1\."),
     ],
 )
@@ -124,20 +117,8 @@ def test_invalid_layouts_raise_config_errors(num_members, num_devices, options, 
 
 
 @pytest.mark.parametrize(
-    ("num_members", "available", "data_shards", "expected"),
-    [(1, 4, 1, 1), (7, 4, 1, 1), (30, 4, 1, 3), (32, 4, 1, 4), (6, 8, 2, 6), (1, 8, 4, 4)],
+    ("num_members", "available", "num_processes", "expected"),
+    [(1, 4, 1, 1), (7, 4, 1, 1), (30, 4, 1, 3), (32, 4, 1, 4), (12, 4, 2, 3), (6, 8, 4, 1)],
 )
-def test_num_devices_divides_the_members_evenly(num_members, available, data_shards, expected):
-    assert population.num_devices(num_members, available, data_shards) == expected
-
-
-def test_row_is_the_index_of_the_first_shard_of_a_member():
-    """Each shard returns ten times the number of its member plus its own number."""
-    layout = population.layout(6, jax.devices()[:4], data_shards=2)
-
-    def number(k):
-        return 10 * k + jax.lax.axis_index(population.DATA)
-
-    found = jax.jit(population.each(number, layout, out_specs=population.PER_SHARD))(jnp.arange(6))
-    assert found.shape == (12,)
-    assert [int(found[layout.row(k, 6)]) for k in range(6)] == [0, 10, 20, 30, 40, 50]
+def test_num_devices_divides_the_members_evenly(num_members, available, num_processes, expected):
+    assert population.num_devices(num_members, available, num_processes) == expected
