@@ -1,4 +1,4 @@
-"""Plays a trained policy in the official engine on test maps: against nobody, itself and the official example agent.
+"""Plays a trained policy in the official engine: against nobody, itself and the official example agent.
 
 python experiments/lux/play.py runs/lux --replay replay.html
 """
@@ -33,7 +33,7 @@ Side = Literal["nobody", "itself", "example"]
 
 @dataclasses.dataclass(frozen=True)
 class Args(trained.Args):
-    """Plays a trained policy in the official engine of Lux, on test maps."""
+    """Plays a trained policy in the official engine of Lux, on maps that are not those of training."""
 
     epsilon: float = 0.0
     """Probability with which a worker gets a random order; 0 to 1."""
@@ -42,7 +42,7 @@ class Args(trained.Args):
     maps: int = 100
     """Maps to play, at least 1; the team changes from map to map."""
     first_map: int = 2000
-    """The engine's seed of the first map, at least 0, followed by the next seeds; no training maps."""
+    """Seed of the first map in the engine, at least 0, and not in training; compare versions on maps 0 to 99."""
     opponents: tuple[Side, ...] = ("nobody", "itself", "example")
     """The other team: without commands, with the same policy, or the official example agent."""
     replay: Path | None = None

@@ -1,5 +1,6 @@
 """Faults: processes killed by signals, damaged checkpoints and logs, a full disk (Linux)."""
 
+import itertools
 import os
 import random
 import resource
@@ -39,21 +40,23 @@ def kill(
 ) -> tuple[int, int, Counter[str]]:
     """Kills processes at random moments until `kills` of them are dead, and resumes each run to its end.
 
-    In turns a process is killed a random time after its start, a random time after it saved a
-    checkpoint, and at a random one of its first `operations` on the files of checkpoints.
+    Of ten processes one is killed a random time after its start, five a random time after they
+    saved a checkpoint, and four at a random one of their first `operations` on the files of checkpoints.
     Returns the number of runs, the number of runs that ended identical, and how often each moment was hit.
     """
     rng, moments = harness.rng, Counter[str]()
+    ways = itertools.cycle(("start", "checkpoint", *("operation", "checkpoint") * 4))
     runs = identical = 0
     while moments.total() < kills:
         path, ended = harness.new(), False
         while not ended:
-            turn = moments.total() % 3 if moments.total() < kills else None
+            way = next(ways) if moments.total() < kills else None
             operation = str(rng.randint(1, operations))
-            process = harness.start(path, ["-c", AT_OPERATION, operation] if turn == 2 else [])
-            if turn == 1:
+            prefix = ["-c", AT_OPERATION, operation] if way == "operation" else []
+            process = harness.start(path, prefix)
+            if way == "checkpoint":
                 wait_for(process, path, checkpoints=1)
-            if turn in (0, 1):
+            if way in ("start", "checkpoint"):
                 time.sleep(rng.uniform(0.0, 0.3))
                 process.kill()
             _, err = process.communicate(timeout=PATIENCE)

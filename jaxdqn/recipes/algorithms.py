@@ -17,7 +17,6 @@ from jaxdqn.replay import Replay
 
 Torso = Callable[[Config], MakeTorso]
 """The torso with the hidden layers of a config."""
-"""`(weight [B]) -> []`, the largest importance weight of a batch."""
 
 AgentName = Literal[
     "dqn",

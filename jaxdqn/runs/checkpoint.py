@@ -59,7 +59,7 @@ class Checkpoints:
     def save(self, chunk: int, state: Any, rows: list[Row]) -> None:
         """Starts to save `state` and the `rows` of the log so far.
 
-        The leaves of `state` are `jax.Array`s `[R, ...]`, whose rows may be on several devices and processes.
+        The leaves of `state` are `jax.Array`s `[S, ...]`, whose rows may be on several devices and processes.
         Does nothing while an earlier save is pending: a slow disk gets fewer checkpoints and
         does not delay training. Call `wait` first if this checkpoint must be saved. Several processes
         save together, at once. Raises `OSError` if the earlier save, or this one, failed.

@@ -28,7 +28,7 @@ MOST_METADATA, ROW_BYTES = 10_000_000, 2_000
 
 
 def save(path: Path, host: Any, rows: list[Row]) -> None:
-    """Saves the rows `host [R / P, ...]` of each process in one checkpoint; all processes must call it."""
+    """Saves the rows `host [S / P, ...]` of each of P processes in one checkpoint; all processes must call it."""
     saved = {"state": host, "sha256": _checksums(host)}
     if processes.count() > 1:  # With one, a copy to a device would wait for the chunk there.
         sharding = _rows_of_processes()
@@ -41,7 +41,7 @@ def save(path: Path, host: Any, rows: list[Row]) -> None:
 def load(
     path: Path, template: Any, chunk: int, check: Callable[[Any], list[Row]]
 ) -> tuple[Any, list[Row]]:
-    """NumPy arrays `[R / P, ...]`, the rows of this process, and the rows of the log, after `chunk` chunks.
+    """NumPy arrays `[S / P, ...]`, the rows of this process, and the rows of the log, after `chunk` chunks.
 
     `template` has leaves of the same structure, dtypes and shapes; `check` raises for invalid rows and
     returns the others. Raises `DamagedFile`, or exceptions of Orbax and `check`.
@@ -89,7 +89,7 @@ def _shared_by(*members: int) -> ocp.Context:
 
 
 def _rows_of_processes() -> NamedSharding:
-    """Leaves `[R, ...]` in the memory of the hosts, a part of the rows in each process."""
+    """Leaves `[S, ...]` in the memory of the hosts, a part of the rows in each process."""
     hosts = {device.process_index: device for device in reversed(jax.devices("cpu"))}
     mesh = Mesh(np.array([hosts[k] for k in sorted(hosts)]), "process")
     return NamedSharding(mesh, P("process"))
@@ -143,7 +143,7 @@ def _checksum(rows: list[Row]) -> str:
 
 
 def _checksums(host: Any) -> np.ndarray:
-    """`[R, 32]` uint8: SHA-256 of the name, dtype, shape and contents of all leaves, of each row."""
+    """`[S, 32]` uint8: SHA-256 of the name, dtype, shape and contents of all leaves, of each row."""
     named = [
         (f"{jax.tree_util.keystr(path)}{leaf.dtype}{leaf.shape[1:]}".encode(), leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(host)

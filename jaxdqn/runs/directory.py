@@ -186,16 +186,18 @@ def _require_writable(path: Path) -> Iterator[None]:
 
 def _require_same(path: Path, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     saved, given = flatten(saved), flatten(given)
-    if unknown := sorted(saved.keys() - given.keys()):
-        rule = f"must be a run of this version of this program, which has no {files.shown(unknown[0])}."
-        raise RunError(f"--run-dir ({path}) {rule}")
     differences = [
-        f"--{name.replace('_', '-')} ({given.get(name)}) must be {files.shown(saved.get(name))}"
-        for name in sorted(saved.keys() | given.keys())
-        if saved.get(name) != given.get(name)
+        f"--{name.replace('_', '-')} ({given[name]}) must be {files.shown(saved.get(name))}"
+        for name in sorted(given)
+        if saved.get(name) != given[name]
     ]
     if differences:
         raise RunError(f"{', '.join(differences)}, as in the run at {path}.")
+    if unknown := sorted(saved.keys() - given.keys()):
+        rule = (
+            f"must be a run of this program and version, which have no {files.shown(unknown[0])}."
+        )
+        raise RunError(f"--run-dir ({path}) {rule}")
 
 
 def _warn_of_other_versions(saved: Mapping[str, str], current: Mapping[str, str]) -> None:

@@ -11,8 +11,6 @@ from jaxdqn.runs.errors import RunError
 
 OPTION = re.compile(r"[a-z][a-z0-9_]*")
 REVISION = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28}\b")
-NOT_OPTIONS = "obs_scale", "num_processes", "threads"
-"""Entries of `config.json` that are not options of the command line."""
 MOST_RESULT = 1_000_000_000
 """Bytes of `result.json` at most."""
 CITATION = """@software{{jaxdqn,
@@ -87,7 +85,7 @@ def resume(config: Mapping[str, Any], run_dir: Path) -> str:
                 words += option(f"config.{field}", number, field)
         elif name in ("sweep", "draw") and isinstance(value, list):
             words += [word for x in value for word in option(name, x, name)]
-        elif name not in NOT_OPTIONS:
+        elif name != "obs_scale":  # Belongs to the recipe, and is no option.
             words += option(name, value, name)
     return shlex.join([*words, "--run-dir", str(run_dir), "--resume"])
 

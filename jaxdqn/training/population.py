@@ -15,7 +15,9 @@ from jaxdqn.config import ConfigError, check_at_least
 
 Hyperparameters = dict[str, Any]
 """Name of a float of `Config` -> number or array: `[]` for one member, `[S]` for all."""
-PER_MEMBER = P("member")
+MEMBER = "member"
+"""The axis of the mesh: its devices train different members."""
+PER_MEMBER = P(MEMBER)
 """Leaves `[S, ...]`: one value per member, on the device that trains it."""
 
 
@@ -53,7 +55,7 @@ class Layout(NamedTuple):
     """The assignment of members to devices."""
 
     mesh: Mesh
-    """One axis, `member`."""
+    """One axis, `MEMBER`."""
     vmap_size: int | None
     """Members that a device computes in one `vmap`: 1 maps them one after another, None takes all."""
 
@@ -77,7 +79,7 @@ def layout(
         vmap_size = 1
     if vmap_size is not None:
         check_at_least("vmap_size", vmap_size, 1)
-    return Layout(Mesh(np.asarray(devices), ("member",)), vmap_size)
+    return Layout(Mesh(np.asarray(devices), (MEMBER,)), vmap_size)
 
 
 def num_devices(num_members: int, available: int, num_processes: int = 1) -> int:

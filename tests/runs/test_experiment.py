@@ -159,10 +159,15 @@ def test_resuming_with_other_options_names_the_differences(small):
 
 
 def test_resuming_a_run_with_an_option_of_another_version_names_it(tmp_path):
-    run_dir = directory.create(tmp_path / "run", tmp_path, {"seed": 0, "shards": 1}, resume=False)
-    rule = "must be a run of this version of this program, which has no shards."
+    run_dir = directory.create(
+        tmp_path / "run", tmp_path, {"seed": 0, "data_shards": 1}, resume=False
+    )
+    rule = "must be a run of this program and version, which have no data_shards."
     with pytest.raises(RunError, match=rf"^--run-dir \({run_dir}\) {rule}$"):
         directory.check(run_dir, {"seed": 0}, resume=True)
+    # Options that differ come first: they may be why the run has others.
+    with pytest.raises(RunError, match=r"^--seed \(1\) must be 0, as in the run"):
+        directory.check(run_dir, {"seed": 1}, resume=True)
 
 
 @pytest.mark.slow

@@ -54,6 +54,10 @@ def test_the_page_refers_to_no_other_file(tmp_path):
 def test_the_command_resumes_the_same_run(tmp_path):
     """Its words are parsed by the command line into the config of the run."""
     report_run.write(tmp_path / "run", seeds=2, agent="rainbow", features=(8, 4))
+    file = tmp_path / "run" / "config.json"
+    found = json.loads(file.read_text())
+    found["config"]["threads"] = 2
+    directory.write_json(file, found)
     saved = directory.read_config(tmp_path / "run").config
     words = shlex.split(report_text.resume(saved, tmp_path / "run"))
     assert words[:3] == ["python", "-m", "jaxdqn"] and words[-1] == "--resume"
