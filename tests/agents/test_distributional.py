@@ -72,6 +72,17 @@ def test_qr_dqn_is_the_quantile_huber_loss_of_all_pairs():
     np.testing.assert_allclose(priority, [expected], rtol=1e-5)
 
 
+def test_double_qr_dqn_selects_the_action_with_the_online_network():
+    """Action 1 is better under the online table, means 1 and 4, action 0 under the target table, 9 and 3."""
+    online = QUANTILES.at[1].set(jnp.array([[0.0, 2.0], [3.0, 5.0]]))
+    target = QUANTILES.at[1].set(jnp.array([[8.0, 10.0], [2.0, 4.0]]))
+    for bootstrap_action, mean in ((targets.double_action, 3.0), (targets.max_action, 9.0)):
+        agent = agents.qr_dqn(Table(online), 2, bootstrap_action=bootstrap_action)
+        # The quantiles of action 1 in state 0 are 1 and 3.
+        td_error = losses(agent, online, target, STEP).td_error
+        np.testing.assert_allclose(td_error, [1.0 + 0.5 * mean - 2.0], rtol=1e-5)
+
+
 class LevelTable:
     """A network with the quantile function `2 τ q(s, a)`, whose mean is `q(s, a)`."""
 
@@ -103,6 +114,17 @@ def test_iqn_samples_levels_for_each_loss_and_its_mean_loss_is_that_of_qr_dqn():
     qr = oracles.quantile_huber(4 * levels, levels, 1 + 2.5 * levels, 1.0) / 200
     # Summed over 8 levels; 4 standard errors of the mean of 4,000.
     np.testing.assert_allclose(np.mean(loss), 8 * qr, atol=4 * np.std(loss) / np.sqrt(4_000))
+
+
+def test_double_iqn_selects_the_action_with_the_online_network():
+    """As in QR-DQN; the sampled quantiles of the next state scatter around its mean."""
+    online = TABLE.at[1].set(jnp.array([1.0, 4.0]))
+    target = TABLE.at[1].set(jnp.array([9.0, 3.0]))
+    for bootstrap_action, mean in ((targets.double_action, 3.0), (targets.max_action, 9.0)):
+        agent = agents.iqn(LevelTable(), 64, 64, bootstrap_action=bootstrap_action)
+        td_error = losses(agent, online, target, LEVEL_STEP).td_error
+        expected = 1.0 + 0.5 * mean - online[0, 1]
+        np.testing.assert_allclose(td_error, [expected], atol=0.1)
 
 
 def test_iqn_samples_one_level_in_each_interval():

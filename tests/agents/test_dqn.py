@@ -71,3 +71,14 @@ def test_the_priority_of_dqn_is_the_magnitude_of_the_td_error():
     np.testing.assert_allclose(found.td_error, [-3.0])
     np.testing.assert_allclose(found.priority, [3.0])
     np.testing.assert_allclose(found.loss, [2.5])
+
+
+@pytest.mark.parametrize("make", [agents.munchausen, agents.advantage_learning])
+def test_the_loss_of_a_td_error_can_be_replaced(make):
+    batch = transition(1, 1, reward=1.0, discount=0.5, next_obs=0)
+    plain = losses(make(Table(TABLE)), TABLE, TABLE, batch)
+    found = losses(make(Table(TABLE), error_loss=optax.huber_loss), TABLE, TABLE, batch)
+    # Huber's loss of an error beyond 1 is its magnitude less a half.
+    assert plain.td_error == found.td_error < -1
+    np.testing.assert_allclose(plain.loss, plain.td_error**2 / 2, rtol=1e-6)
+    np.testing.assert_allclose(found.loss, -found.td_error - 0.5, rtol=1e-6)
