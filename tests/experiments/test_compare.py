@@ -152,6 +152,17 @@ def test_the_panel_that_compares_agents_needs_more_than_one(tmp_path):
     assert two == (2 * one[0], one[1])
 
 
+def test_the_title_of_a_long_name_is_inside_the_picture(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(compare.plots, "save", lambda figure, path: figures.append(figure))
+    rows = [{"agent": "dqn", "seed": str(seed), "curve": "10:1 20:2"} for seed in (1, 2)]
+    compare.picture(tmp_path / "a.png", "minatar-paper/SpaceInvaders", rows, None)
+    (figure,) = figures
+    figure.draw_without_rendering()
+    box = figure.axes[0].title.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+
+
 def test_the_seconds_of_an_agent_are_those_of_undisturbed_trainings():
     rows = [
         {"agent": agent, "seconds": seconds, "hardware": hardware}
