@@ -66,7 +66,7 @@ def compiler_options() -> dict[str, str | int]:
     """
     if jax.default_backend() != "cpu":
         return {}
-    options = {"xla_backend_optimization_level": 1}
+    options: dict[str, str | int] = {"xla_backend_optimization_level": 1}
     ynnpack = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
     try:
         jax.jit(lambda x: x, compiler_options=ynnpack).lower(0.0).compile()
