@@ -7,7 +7,7 @@ Each seed gives the same numbers as in `train.py`, to the bit on a CPU. A study 
 sittings: rows are written as they come, and a training that was stopped continues.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -34,6 +34,8 @@ class Args:
     """Agents to train in each environment."""
     steps: int | None = None
     """Environment steps per seed; by default those of each recipe."""
+    eval_interval: int | None = None
+    """Environment steps between two evaluations; by default those of each recipe."""
     seeds: int = 10
     """Seeds per agent and environment; at least 1."""
     seed: int = 100
@@ -63,7 +65,7 @@ def main(args: Args) -> None:
     if args.seed < TUNING_SEEDS:
         rule = f"must be at least {TUNING_SEEDS}; hyperparameters were chosen on the seeds below."
         raise ConfigError("seed", args.seed, rule)
-    for name in ("steps", "group_size"):
+    for name in ("steps", "eval_interval", "group_size"):
         if getattr(args, name) is not None:
             check_at_least(name, getattr(args, name), 1)
     platform.configure(platform.cores())
@@ -71,6 +73,8 @@ def main(args: Args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for env_name in args.envs or gymnax_names():
         chosen = [compare.recipe(env_name, agent, args.steps) for agent in args.agents]
+        if args.eval_interval is not None:
+            chosen = [replace(recipe, eval_interval=args.eval_interval) for recipe in chosen]
         found = [
             row
             for recipe in chosen
