@@ -18,6 +18,7 @@ def test_it_trains_what_the_file_lacks_and_draws_each_environment(tmp_path, caps
         envs=("Catch-bsuite", "CartPole-v1"),
         agents=("pqn",),
         steps=4_000,
+        eval_interval=2_000,
         seeds=2,
         group_size=1,
         csv=tmp_path / "results.csv",
@@ -31,7 +32,7 @@ def test_it_trains_what_the_file_lacks_and_draws_each_environment(tmp_path, caps
     assert found[: len(before)] == before and len(found) == 4
     for row in found:
         steps, returns = trainings.curve_of(row)
-        assert steps == sorted(steps) and len(steps) >= 1
+        assert steps == sorted(steps) and len(steps) == 3
         assert returns[-1] == pytest.approx(float(row["final_return"]), rel=1e-3)
         assert float(row["seconds"]) >= 0 and row["hardware"] == trainings.hardware()
     said = capsys.readouterr().out
@@ -66,6 +67,7 @@ def test_a_return_that_is_not_finite_is_the_lowest():
     [
         (["--seed", 99], "--seed (99) must be at least 100; hyperparameters were chosen"),
         (["--seeds", 0], "--seeds (0) must be at least 1"),
+        (["--eval-interval", 0], "--eval-interval (0) must be at least 1"),
         (["--group-size", 0], "--group-size (0) must be at least 1"),
         (["--envs", "Braekout-MinAtar"], "--env (Braekout-MinAtar) must be a known environment"),
     ],
