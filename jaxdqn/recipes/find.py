@@ -19,7 +19,7 @@ from jaxdqn.recipes.recipe import ObsScale, Recipe
 from jaxdqn.training import rollout
 from jaxdqn.transition import Transition
 
-TUNED = classic.TUNED | snake.TUNED | lux.TUNED
+TUNED = classic.TUNED | minatar.TUNED | snake.TUNED | lux.TUNED
 PROBE_ENVS, PROBE_STEPS = 16, 200
 """Size of the random rollout that measures observations, rewards and returns."""
 

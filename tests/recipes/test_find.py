@@ -73,6 +73,15 @@ def test_snake_has_hyperparameters_of_its_own():
     assert recipe.obs(2) == jax.ShapeDtypeStruct((2, 23, 23, 4), bool)
 
 
+@pytest.mark.parametrize("game", envs.minatar.GAMES)
+def test_the_games_of_the_paper_have_one_recipe_which_replays_less(game):
+    recipe, image = (recipes.find(name) for name in (f"minatar-paper/{game}", "Breakout-MinAtar"))
+    config = recipe.config
+    assert config.num_updates * config.batch_size / config.num_envs == 2
+    assert dataclasses.replace(config, num_updates=8) == image.config
+    assert recipe.steps == 5_000_000
+
+
 @pytest.mark.parametrize("name", ["lux", "lux-16"])
 def test_lux_has_hyperparameters_of_its_own(name):
     recipe, image = (recipes.find(env, "pqn") for env in (name, "Breakout-MinAtar"))
