@@ -38,12 +38,12 @@ IMAGE = Tuned(
 """Environments without an entry, whose observations are images."""
 
 PAPER = IMAGE._replace(
-    # Each transition is replayed twice, not eight times: Seaquest is learnt much faster so.
+    # Each transition is replayed twice instead of eight times: Seaquest is learnt much faster.
     config={**IMAGE.config, "num_updates": 2},
     steps=5_000_000,
     eval_interval=250_000,
 )
-"""Chosen for DQN on seed 0 of Seaquest."""
+"""The games of MinAtar's paper; `num_updates` chosen for DQN on seed 0 of Seaquest."""
 
 TUNED = {f"minatar-paper/{game}": PAPER for game in GAMES}
 """By the name of the environment."""

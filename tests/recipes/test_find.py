@@ -75,7 +75,7 @@ def test_snake_has_hyperparameters_of_its_own():
 
 @pytest.mark.parametrize("game", envs.minatar.GAMES)
 def test_the_games_of_the_paper_have_one_recipe_which_replays_less(game):
-    recipe, image = (recipes.find(name) for name in (f"minatar-paper/{game}", "Breakout-MinAtar"))
+    recipe, image = recipes.find(f"minatar-paper/{game}"), recipes.find("Breakout-MinAtar")
     config = recipe.config
     assert config.num_updates * config.batch_size / config.num_envs == 2
     assert dataclasses.replace(config, num_updates=8) == image.config
