@@ -1,6 +1,7 @@
-"""Replays the trained policy of a run greedily, and draws an animation of it.
+"""Replays the trained policy of a run, and draws an animation of it.
 
     python experiments/watch.py runs/double
+    python experiments/watch.py runs/double --epsilon 0.1
 
 The policy is that of `jaxdqn.load`, so that a run whose recipe was edited in code cannot be played.
 Where there is an independent implementation of the environment, in which the policy was not
@@ -19,7 +20,6 @@ import jax
 import numpy as np
 
 import jaxdqn
-from jaxdqn import policies
 from jaxdqn.config import check_at_least
 from jaxdqn.recipes import Recipe
 from jaxdqn.runs import cli, platform, render, signals, trained
@@ -43,6 +43,8 @@ class Args(trained.Args):
     """Episodes in each implementation; at least 1."""
     seed: int = 0
     """Seed of the initial states; at least 0."""
+    epsilon: float = 0.0
+    """Probability of a random action at each step, in [0, 1]."""
     env: str | None = None
     """The environment of the run, needed if it is MODULE:FUNCTION: code that a run directory must not choose."""
 
@@ -108,13 +110,24 @@ class MinAtar:
         return np.stack([game.state() for game in self.games])
 
 
-def play(env: Any, policy: TrainedPolicy, num_envs: int, seed: int) -> np.ndarray:
+def epsilon_greedy(policy: TrainedPolicy, epsilon: float, seed: int) -> Callable[[Any], np.ndarray]:
+    """`act(obs [N, *obs]) -> [N]`: a uniform action with probability `epsilon`, else that of the policy."""
+    rng = np.random.default_rng(seed)
+
+    def act(obs: Any) -> np.ndarray:
+        uniform = rng.integers(policy.recipe.env.num_actions, size=len(obs))
+        return np.where(rng.random(len(obs)) < epsilon, uniform, policy.act(obs))
+
+    return act
+
+
+def play(env: Any, act: Callable[[Any], np.ndarray], num_envs: int, seed: int) -> np.ndarray:
     """Returns of one episode in each of the `num_envs` environments of an independent implementation."""
     obs, _ = env.reset(seed=seed)
     returns, running = np.zeros(num_envs), np.ones(num_envs, bool)
     # Environments may reset themselves; only their first episodes count.
     while running.any():
-        obs, reward, terminated, truncated, _ = env.step(policy.act(obs))
+        obs, reward, terminated, truncated, _ = env.step(act(obs))
         returns += np.where(running, reward, 0.0)
         running &= ~(terminated | truncated)
     return returns
@@ -129,14 +142,17 @@ def main(args: Args) -> None:
     platform.start_backend()
     policy = jaxdqn.load(args.run_dir, args.which, args.policy_seed, args.env)
     recipe = policy.recipe
-    found: dict[str, Any] = {"jaxdqn": policy.evaluate(args.episodes, args.seed).returns}
+    found: dict[str, Any] = {}
+    found["jaxdqn"] = policy.evaluate(args.episodes, args.seed, args.epsilon).returns
     other = find_other(recipe.env_name)
     installed = other is not None and importlib.util.find_spec(other.package) is not None
     if other is not None and installed:
         episodes = min(args.episodes, MOST_ELSEWHERE)
         env = other.make(recipe, episodes)
-        found[other.label] = play(env, policy, episodes, args.seed)
-    cli.say(f"Policy: {args.which} parameters of seed {policy.seed}.")
+        act = epsilon_greedy(policy, args.epsilon, args.seed)
+        found[other.label] = play(env, act, episodes, args.seed)
+    explored = f", a random action with probability {args.epsilon:g}" if args.epsilon else ""
+    cli.say(f"Policy: {args.which} parameters of seed {policy.seed}{explored}.")
     for name, returns in found.items():
         mean, deviation, lowest = np.mean(returns), np.std(returns), np.min(returns)
         cli.say(
@@ -146,8 +162,8 @@ def main(args: Args) -> None:
     if other is not None and not installed:
         cli.say(f'{other.label}: not installed; pip install -e ".[{other.package}]"')
     # The file `policy.gif` is that of the run.
-    key, act = jax.random.key(args.seed), policies.greedy(recipe.agent().q_values)
-    drawn = args.run_dir, "watch", key, policy.params, recipe.env, act
+    key, shown = jax.random.key(args.seed), recipe.policy(epsilon=args.epsilon)
+    drawn = args.run_dir, "watch", key, policy.params, recipe.env, shown
     for path in render.draw(*drawn)[0]:
         cli.say(f"Picture: {path}.")
 

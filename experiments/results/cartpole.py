@@ -21,7 +21,7 @@ from experiments.results import markdown, rows
 from experiments.results.estimates import line
 from experiments.results.rows import Row
 from experiments.results.variants import LONG, VARIANTS
-from jaxdqn import evaluation, policies, recipes
+from jaxdqn import evaluation, recipes
 from jaxdqn.config import Config, ConfigError, check_at_least
 from jaxdqn.recipes import classic
 from jaxdqn.recipes.classic import SOLVED
@@ -81,7 +81,7 @@ def train(chosen: Budget, seeds: Sequence[int]) -> Any:
     """Evaluation returns `[S, chunks]`, and the final returns on the variants, name -> `[S]`."""
     recipe = recipes.find(classic.CARTPOLE)
     trainer = recipe.trainer(chosen.config, chosen.steps)
-    policy = policies.greedy(recipe.agent().q_values)
+    policy = recipe.policy()
     iterations = (chosen.steps - trainer.learning_starts) // trainer.iteration_steps
     length = EVAL_INTERVAL // trainer.iteration_steps
     evaluate = recipe.evaluate(EVAL_EPISODES)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import jax
 import msgspec
 
-from jaxdqn import policies, recipes
+from jaxdqn import recipes
 from jaxdqn.config import ConfigError
 from jaxdqn.networks import Params
 from jaxdqn.recipes import Recipe
@@ -46,7 +46,7 @@ def export_first(
 
     Returns the path of the picture and the episode that it shows.
     """
-    policy, first = policies.greedy(recipe.agent().q_values), jax.tree.map(lambda x: x[0], final)
+    policy, first = recipe.policy(), jax.tree.map(lambda x: x[0], final)
     try:
         export.stablehlo(run_dir / "policy" / "final.stablehlo", policy, first, recipe.obs(1))
     except Exception as error:  # A network of the user may depend on the size of the batch.

@@ -12,7 +12,7 @@ import numpy as np
 import tyro
 from numpy.typing import ArrayLike
 
-from jaxdqn.config import Config, ConfigError, check_at_least
+from jaxdqn.config import UNIT, Config, ConfigError, check_at_least, require
 from jaxdqn.evaluation import Evaluation
 from jaxdqn.networks import Params
 from jaxdqn.recipes import Recipe
@@ -71,14 +71,17 @@ class TrainedPolicy:
         """The action `[...]` with the highest value, an integer for one observation."""
         return np.argmax(self.q_values(obs), axis=-1)
 
-    def evaluate(self, num_episodes: int = 100, seed: int = 0) -> Evaluation:
+    def evaluate(self, num_episodes: int = 100, seed: int = 0, epsilon: float = 0.0) -> Evaluation:
         """Returns and lengths `[num_episodes]` of episodes whose initial states depend on `seed`.
 
-        Raises `ConfigError` if they do not fit into the free memory.
+        A step takes a uniform action with probability `epsilon`. Raises `ConfigError` if it is not in
+        [0, 1], or if the episodes do not fit into the free memory.
         """
         check_at_least("num_episodes", num_episodes, 1)
+        require("epsilon", epsilon, *UNIT)
         key = jax.random.key(seed)
-        program = jax.jit(self.recipe.evaluate(num_episodes)).lower(key, self.params).compile()
+        evaluate = self.recipe.evaluate(num_episodes, epsilon=epsilon)
+        program = jax.jit(evaluate).lower(key, self.params).compile()
         needed, free = hardware.program_bytes([program], population.layout(1))
         if needed > free:
             rule = f"take {hardware.shown(needed)} of memory; {hardware.shown(free)} are free."

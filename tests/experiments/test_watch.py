@@ -28,8 +28,7 @@ def test_a_policy_has_the_same_return_in_the_original_minatar(name, actions):
     recipe = types.SimpleNamespace(env_name=name, env=envs.make(name))
     other = watch.find_other(name)
     env = other.make(recipe, NUM_ENVS)
-    policy = types.SimpleNamespace(act=lambda obs: np.asarray(follow(None, actions, obs)))
-    theirs = watch.play(env, policy, NUM_ENVS, seed=0)
+    theirs = watch.play(env, lambda obs: np.asarray(follow(None, actions, obs)), NUM_ENVS, seed=0)
     vector = envs.vectorize(recipe.env, NUM_ENVS)
     key = jax.random.key(0)
     ours = jax.jit(lambda key: evaluation.evaluate(key, actions, vector, follow))(key).returns
@@ -37,6 +36,17 @@ def test_a_policy_has_the_same_return_in_the_original_minatar(name, actions):
     assert abs(np.mean(ours) - np.mean(theirs)) <= 5 * error + 1e-3 and np.mean(theirs) > 3
     # Without sticky actions only the side of the ball at the start is random.
     assert (len(set(theirs)) > 2) == name.startswith("minatar-paper")
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+def test_epsilon_is_the_probability_of_a_uniform_action(epsilon):
+    recipe = types.SimpleNamespace(env=envs.make("CartPole-v1"))
+    policy = types.SimpleNamespace(recipe=recipe, act=lambda obs: np.ones(len(obs), int))
+    act = watch.epsilon_greedy(policy, epsilon, seed=0)
+    zeros = [np.mean(act(np.zeros((10_000, 4))) == 0) for _ in range(2)]
+    tolerance = 4 * np.sqrt(epsilon / 2 * (1 - epsilon / 2) / 10_000)
+    np.testing.assert_allclose(zeros, epsilon / 2, atol=tolerance)
+    assert (zeros[0] != zeros[1]) == (epsilon > 0)
 
 
 def test_the_time_limit_of_the_recipe_ends_episodes_in_the_original():
@@ -72,7 +82,7 @@ def test_watching_plays_in_the_original_minatar(tmp_path):
     small = ["--eval-interval", 8_192, "--eval-episodes", 4, "--run-dir", tmp_path / "run"]
     code, _, err = runner.run("train.py", *options, *small)
     assert code == 0, err
-    code, out, err = runner.run("watch.py", tmp_path / "run", "--episodes", 4)
+    code, out, err = runner.run("watch.py", tmp_path / "run", "--episodes", 4, "--epsilon", 0.1)
     assert code == 0, err
     assert "\njaxdqn: return " in out and "\nMinAtar: return " in out
     assert (tmp_path / "run" / "watch.gif").exists()

@@ -27,6 +27,16 @@ def test_the_networks_of_the_papers():
     assert sorted(shapes["rainbow"]) == sorted([(4, 64), *head, *head])
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 1e-6])
+def test_the_policy_of_a_noisy_agent_has_no_parameter_noise(epsilon):
+    recipe = recipes.find("CartPole-v1", "noisy")
+    agent, obs = recipe.agent(), jax.random.normal(jax.random.key(0), (1_000, 4))
+    params = agent.init(jax.random.key(1), obs)
+    action = recipe.policy(epsilon=epsilon)(jax.random.key(2), params, obs)
+    np.testing.assert_array_equal(action, agent.q_values(params, obs).argmax(axis=1))
+    assert (action != agent.explore(jax.random.key(2), params, obs).argmax(axis=1)).any()
+
+
 def test_beta_rises_to_one_at_the_last_update():
     """Weights of `1 / P` for the priorities 1 and 4, to the power of β."""
     config = dataclasses.replace(Config(), priority_alpha=1.0, priority_beta=0.4, batch_size=64)

@@ -13,7 +13,7 @@ import pytest
 from helpers import runner
 
 import jaxdqn
-from jaxdqn import recipes
+from jaxdqn import envs, evaluation, policies, recipes
 from jaxdqn.config import ConfigError
 from jaxdqn.runs import directory, experiment, loop, saved
 from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError
@@ -89,6 +89,24 @@ def test_one_observation_and_many_give_the_same(tmp_path, env, agent):
     found = policy.evaluate(num_episodes=4)
     assert found.returns.shape == (4,) and isinstance(found.returns, np.ndarray)
     assert np.array_equal(found.returns, policy.evaluate(4, seed=0).returns)
+
+
+def test_an_evaluation_with_epsilon_one_is_that_of_random_actions(cartpole):
+    policy = jaxdqn.load(cartpole[0])
+    env = envs.vectorize(policy.recipe.env, 1_000)
+    play = jax.jit(lambda key: evaluation.evaluate(key, None, env, policies.random(2)))
+    expected = play(jax.random.key(1)).returns
+    found = policy.evaluate(1_000, epsilon=1.0).returns
+    error = np.sqrt((np.var(expected) + np.var(found)) / 1_000)
+    assert abs(found.mean() - np.mean(expected)) < 4 * error
+    # Without ε it is another policy.
+    assert abs(policy.evaluate(1_000).returns.mean() - found.mean()) > 4 * error
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 1.01, float("nan")])
+def test_an_epsilon_outside_the_unit_interval_is_an_error(cartpole, epsilon):
+    with pytest.raises(ConfigError, match=r"must lie in \[0, 1\]"):
+        jaxdqn.load(cartpole[0]).evaluate(4, epsilon=epsilon)
 
 
 def test_an_observation_of_another_shape_is_an_error(cartpole):
