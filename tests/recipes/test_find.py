@@ -68,7 +68,7 @@ def test_a_support_that_does_not_hold_the_returns_is_refused(given, message):
 
 def test_snake_has_hyperparameters_of_its_own():
     recipe, image = (recipes.find(name, "pqn") for name in ("snake", "Breakout-MinAtar"))
-    assert (recipe.config.gamma, recipe.steps) == (0.97, 500_000)
+    assert (recipe.config.gamma, recipe.steps) == (0.997, 2_000_000)
     assert recipe.config.num_minibatches == image.config.num_minibatches
     assert recipe.obs(2) == jax.ShapeDtypeStruct((2, 23, 23, 4), bool)
 
