@@ -1,4 +1,4 @@
-"""Replays the trained policy of a run, and draws an animation of it.
+"""Replays the trained policy of a run, greedily or with random actions, and draws an animation of it.
 
     python experiments/watch.py runs/double
     python experiments/watch.py runs/double --epsilon 0.1
@@ -20,10 +20,9 @@ import jax
 import numpy as np
 
 import jaxdqn
-from jaxdqn.config import check_at_least
+from jaxdqn.config import UNIT, check_at_least, require
 from jaxdqn.recipes import Recipe
 from jaxdqn.runs import cli, platform, render, signals, trained
-from jaxdqn.runs.trained import TrainedPolicy
 
 IN_GYMNASIUM = "CartPole-v1", "Acrobot-v1", "MountainCar-v0"
 """Environments that gymnax and Gymnasium both have, with the same observations."""
@@ -44,7 +43,7 @@ class Args(trained.Args):
     seed: int = 0
     """Seed of the initial states; at least 0."""
     epsilon: float = 0.0
-    """Probability of a random action at each step, in [0, 1]."""
+    """Probability of a random action at each step, in [0, 1]; 0 is greedy."""
     env: str | None = None
     """The environment of the run, needed if it is MODULE:FUNCTION: code that a run directory must not choose."""
 
@@ -110,18 +109,7 @@ class MinAtar:
         return np.stack([game.state() for game in self.games])
 
 
-def epsilon_greedy(policy: TrainedPolicy, epsilon: float, seed: int) -> Callable[[Any], np.ndarray]:
-    """`act(obs [N, *obs]) -> [N]`: a uniform action with probability `epsilon`, else that of the policy."""
-    rng = np.random.default_rng(seed)
-
-    def act(obs: Any) -> np.ndarray:
-        uniform = rng.integers(policy.recipe.env.num_actions, size=len(obs))
-        return np.where(rng.random(len(obs)) < epsilon, uniform, policy.act(obs))
-
-    return act
-
-
-def play(env: Any, act: Callable[[Any], np.ndarray], num_envs: int, seed: int) -> np.ndarray:
+def play(env: Any, act: Callable[[Any], Any], num_envs: int, seed: int) -> np.ndarray:
     """Returns of one episode in each of the `num_envs` environments of an independent implementation."""
     obs, _ = env.reset(seed=seed)
     returns, running = np.zeros(num_envs), np.ones(num_envs, bool)
@@ -138,6 +126,7 @@ def main(args: Args) -> None:
     """Loads the policy, plays it, prints the returns and draws the animation."""
     check_at_least("episodes", args.episodes, 1)
     check_at_least("seed", args.seed, 0)
+    require("epsilon", args.epsilon, *UNIT)
     platform.configure()
     platform.start_backend()
     policy = jaxdqn.load(args.run_dir, args.which, args.policy_seed, args.env)
@@ -149,7 +138,7 @@ def main(args: Args) -> None:
     if other is not None and installed:
         episodes = min(args.episodes, MOST_ELSEWHERE)
         env = other.make(recipe, episodes)
-        act = epsilon_greedy(policy, args.epsilon, args.seed)
+        act = policy.epsilon_greedy(args.epsilon, args.seed)
         found[other.label] = play(env, act, episodes, args.seed)
     explored = f", a random action with probability {args.epsilon:g}" if args.epsilon else ""
     cli.say(f"Policy: {args.which} parameters of seed {policy.seed}{explored}.")

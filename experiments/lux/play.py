@@ -18,8 +18,8 @@ from experiments.lux import engine, replay
 from experiments.lux.position import Position
 from experiments.lux.team import Team
 from experiments.results import estimates
-from jaxdqn.config import ConfigError, check_at_least
-from jaxdqn.envs.lux import maps, rules
+from jaxdqn.config import UNIT, ConfigError, check_at_least, require
+from jaxdqn.envs.lux import maps
 from jaxdqn.runs import cli, platform, signals, trained
 from jaxdqn.runs.errors import RunError
 from jaxdqn.runs.trained import TrainedPolicy, Which
@@ -83,14 +83,6 @@ def map_seeds(first: int, count: int, size: int) -> range:
         rule = f"must keep the {count} maps off those of training, {low} to {high}."
         raise ConfigError("first_map", first, rule)
     return range(first, first + count)
-
-
-def exploring(
-    act: Callable[[np.ndarray], int], epsilon: float, seed: int = 0
-) -> Callable[[np.ndarray], int]:
-    """`act`, but with probability `epsilon` a random order."""
-    rng = np.random.default_rng(seed)
-    return lambda obs: int(rng.integers(len(rules.ORDERS))) if rng.random() < epsilon else act(obs)
 
 
 def play(lux: engine.Engine, seed: int, size: int, players: Sequence[Player]) -> Game:
@@ -160,8 +152,7 @@ def row(name: str, tiles: np.ndarray, units: np.ndarray) -> str:
 @signals.ending_at_once("stopped.")
 def main(args: Args) -> None:
     """Plays the games and prints a table."""
-    if not 0.0 <= args.epsilon <= 1.0:
-        raise ConfigError("epsilon", args.epsilon, "must lie between 0 and 1.")
+    require("epsilon", args.epsilon, *UNIT)
     if not args.opponents:
         raise ConfigError("opponents", args.opponents, "must name at least one.")
     if args.replay is not None and args.replay.is_dir():
@@ -170,10 +161,10 @@ def main(args: Args) -> None:
     policy = load(args.run_dir, args.which, args.policy_seed, args.size)
     seeds = map_seeds(args.first_map, args.maps, args.size)
 
-    act = exploring(lambda obs: int(policy.act(obs)), args.epsilon)
+    act = policy.epsilon_greedy(args.epsilon)
 
     def ours(team: int) -> Player:
-        return Team(act, team, args.size).commands
+        return Team(lambda obs: int(act(obs)), team, args.size).commands
 
     sides: dict[Side, Callable[[int], Player]] = {
         "nobody": lambda team: nobody,

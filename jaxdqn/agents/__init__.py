@@ -1,7 +1,7 @@
 """Agents: algorithms as pure functions of their parameters, one file per algorithm."""
 
 from jaxdqn.agents.advantage_learning import advantage_learning
-from jaxdqn.agents.agent import Agent, Losses, without_noise
+from jaxdqn.agents.agent import Agent, Losses
 from jaxdqn.agents.c51 import c51
 from jaxdqn.agents.dqn import dqn
 from jaxdqn.agents.hl_gauss import hl_gauss
@@ -23,5 +23,4 @@ __all__ = [
     "noisy",
     "qr_dqn",
     "rainbow",
-    "without_noise",
 ]

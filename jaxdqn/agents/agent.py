@@ -47,5 +47,5 @@ class Network(Protocol):
 
 
 def without_noise(q_values: QValues) -> Callable[[jax.Array, Params, jax.Array], jax.Array]:
-    """`Agent.explore` of agents whose action values are not noisy."""
+    """`q_values` as `Agent.explore`, which explores without noise."""
     return lambda key, params, obs: q_values(params, obs)

@@ -8,8 +8,9 @@ import jax
 import optax
 
 from jaxdqn import envs, evaluation, policies
-from jaxdqn.agents import Agent, without_noise
-from jaxdqn.config import Config, ConfigError, check, fill, round_up
+from jaxdqn.agents import Agent
+from jaxdqn.agents.agent import without_noise
+from jaxdqn.config import UNIT, Config, ConfigError, check, fill, require, round_up
 from jaxdqn.envs import Env
 from jaxdqn.networks import MakeTorso
 from jaxdqn.policies import Policy
@@ -82,18 +83,22 @@ class Recipe:
             lambda config: self.torso(config, self.obs_scale), self.env.num_actions, config
         )
 
-    def policy(self, config: Config | None = None, epsilon: float = 0.0) -> Policy:
-        """The greedy policy, or with `epsilon` above 0 the ε-greedy one; without parameter noise."""
+    def policy(self, config: Config | None = None, *, epsilon: float = 0.0) -> Policy:
+        """The greedy policy, or with `epsilon` above 0 the ε-greedy one; without parameter noise.
+
+        Raises `ConfigError` if `epsilon`, a number that is not traced, is not in [0, 1].
+        """
+        require("epsilon", float(epsilon), *UNIT)
         q_values = self.agent(config).q_values
         if epsilon == 0:
             return policies.greedy(q_values)
         return policies.epsilon_greedy(without_noise(q_values), epsilon)
 
     def evaluate(
-        self, num_episodes: int, config: Config | None = None, epsilon: float = 0.0
+        self, num_episodes: int, config: Config | None = None, *, epsilon: float = 0.0
     ) -> Evaluate:
         """`(key, params) -> Evaluation` of `policy`, one episode in each environment."""
-        policy, env = self.policy(config, epsilon), envs.vectorize(self.env, num_episodes)
+        policy, env = self.policy(config, epsilon=epsilon), envs.vectorize(self.env, num_episodes)
 
         def evaluate(key: Any, params: Any) -> evaluation.Evaluation:
             return evaluation.evaluate(key, params, env, policy)

@@ -11,8 +11,11 @@ TUNED = {
             "n_step": 5,
             # A snake that traps itself dies up to as many steps later as it is long.
             "gamma": 0.997,
-            # About as many environment steps as with more updates.
+            # Copied every 100 updates instead, nothing is learnt in the first 500,000 steps.
             "target_period": 20,
+            # Of histograms: 60 fruits, one in ten steps, have a return of 28.
+            "v_min": 0.0,
+            "v_max": 40.0,
             # Fruits are rare at first, so that gradients are small.
             "adam_epsilon": 1e-6,
             # A random action often ends a long snake.
@@ -24,4 +27,4 @@ TUNED = {
         eval_interval=250_000,
     )
 }
-"""By the name of the environment; chosen on seed 0."""
+"""By the name of the environment; chosen for DQN on seed 0."""

@@ -39,7 +39,7 @@ class Args:
 
 @dataclasses.dataclass(frozen=True)
 class TrainedPolicy:
-    """The greedy policy of one seed of a run; `load` returns it.
+    """The policy of one seed of a run; `load` returns it.
 
     Observations are one, `[*obs]`, or many, `[..., *obs]`; a new shape is compiled at its first use.
     """
@@ -71,14 +71,30 @@ class TrainedPolicy:
         """The action `[...]` with the highest value, an integer for one observation."""
         return np.argmax(self.q_values(obs), axis=-1)
 
+    def epsilon_greedy(
+        self, epsilon: float, seed: int = 0
+    ) -> Callable[[ArrayLike], np.ndarray | np.generic]:
+        """`act`, but each action is with probability `epsilon` a uniform one, from a generator with `seed`.
+
+        Raises `ConfigError` if `epsilon` is not in [0, 1].
+        """
+        require("epsilon", float(epsilon), *UNIT)
+        rng, num_actions = np.random.default_rng(seed), self.recipe.env.num_actions
+
+        def act(obs: ArrayLike) -> np.ndarray | np.generic:
+            greedy = self.act(obs)
+            uniform = rng.integers(num_actions, size=greedy.shape)
+            return np.where(rng.random(greedy.shape) < epsilon, uniform, greedy)[()]
+
+        return act
+
     def evaluate(self, num_episodes: int = 100, seed: int = 0, epsilon: float = 0.0) -> Evaluation:
         """Returns and lengths `[num_episodes]` of episodes whose initial states depend on `seed`.
 
-        A step takes a uniform action with probability `epsilon`. Raises `ConfigError` if it is not in
-        [0, 1], or if the episodes do not fit into the free memory.
+        Greedy; with `epsilon` each action is a uniform one with that probability. Raises `ConfigError`
+        if it is not in [0, 1], or if the episodes do not fit into the free memory.
         """
         check_at_least("num_episodes", num_episodes, 1)
-        require("epsilon", epsilon, *UNIT)
         key = jax.random.key(seed)
         evaluate = self.recipe.evaluate(num_episodes, epsilon=epsilon)
         program = jax.jit(evaluate).lower(key, self.params).compile()

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from helpers import runner
 
+import jaxdqn
 from experiments import watch
-from jaxdqn import envs, evaluation
+from jaxdqn import envs, evaluation, recipes
+from jaxdqn.runs.trained import TrainedPolicy
 
 NUM_ENVS = 60
 
@@ -36,17 +38,6 @@ def test_a_policy_has_the_same_return_in_the_original_minatar(name, actions):
     assert abs(np.mean(ours) - np.mean(theirs)) <= 5 * error + 1e-3 and np.mean(theirs) > 3
     # Without sticky actions only the side of the ball at the start is random.
     assert (len(set(theirs)) > 2) == name.startswith("minatar-paper")
-
-
-@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
-def test_epsilon_is_the_probability_of_a_uniform_action(epsilon):
-    recipe = types.SimpleNamespace(env=envs.make("CartPole-v1"))
-    policy = types.SimpleNamespace(recipe=recipe, act=lambda obs: np.ones(len(obs), int))
-    act = watch.epsilon_greedy(policy, epsilon, seed=0)
-    zeros = [np.mean(act(np.zeros((10_000, 4))) == 0) for _ in range(2)]
-    tolerance = 4 * np.sqrt(epsilon / 2 * (1 - epsilon / 2) / 10_000)
-    np.testing.assert_allclose(zeros, epsilon / 2, atol=tolerance)
-    assert (zeros[0] != zeros[1]) == (epsilon > 0)
 
 
 def test_the_time_limit_of_the_recipe_ends_episodes_in_the_original():
@@ -82,7 +73,30 @@ def test_watching_plays_in_the_original_minatar(tmp_path):
     small = ["--eval-interval", 8_192, "--eval-episodes", 4, "--run-dir", tmp_path / "run"]
     code, _, err = runner.run("train.py", *options, *small)
     assert code == 0, err
-    code, out, err = runner.run("watch.py", tmp_path / "run", "--episodes", 4, "--epsilon", 0.1)
+    code, out, err = runner.run("watch.py", tmp_path / "run", "--episodes", 4)
     assert code == 0, err
-    assert "\njaxdqn: return " in out and "\nMinAtar: return " in out
+    policy = jaxdqn.load(tmp_path / "run", "final")
+    assert f"\njaxdqn: return {policy.evaluate(4).returns.mean():.4g} ±" in out
+    theirs = watch.play(watch.MinAtar(policy.recipe, 4), policy.act, 4, seed=0)
+    assert f"\nMinAtar: return {theirs.mean():.4g} ±" in out
     assert (tmp_path / "run" / "watch.gif").exists()
+
+
+def test_watching_takes_random_actions_everywhere(tmp_path, monkeypatch, capsys):
+    """With ε = 1 the policy does not matter, and the paddle misses most balls."""
+    recipe = recipes.find("minatar-paper/Breakout", "pqn")
+    params = recipe.agent().init(jax.random.key(0), jnp.zeros((1, 10, 10, 4)))
+    policy = TrainedPolicy(recipe, 0, params)
+    monkeypatch.setattr(jaxdqn, "load", lambda *given: policy)
+    drawn = []
+    monkeypatch.setattr(watch.render, "draw", lambda *given: drawn.append(given) or ([], None))
+    watch.main(watch.Args(tmp_path, episodes=20, epsilon=1.0))
+    out = capsys.readouterr().out
+    assert "final parameters of seed 0, a random action with probability 1.\n" in out
+    assert f"jaxdqn: return {policy.evaluate(20, epsilon=1.0).returns.mean():.4g} ±" in out
+    act = TrainedPolicy(recipe, 0, jax.tree.map(jnp.zeros_like, params)).epsilon_greedy(1.0)
+    theirs = watch.play(watch.MinAtar(recipe, 20), act, 20, seed=0)
+    assert f"MinAtar: return {theirs.mean():.4g} ±" in out
+    *_, shown = drawn[0]
+    actions = shown(jax.random.key(0), params, jnp.zeros((1_000, 10, 10, 4)))
+    assert len(set(actions.tolist())) == 6

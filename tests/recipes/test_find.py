@@ -69,6 +69,14 @@ def test_a_support_that_does_not_hold_the_returns_is_refused(given, message):
 def test_snake_has_hyperparameters_of_its_own():
     recipe, image = (recipes.find(name, "pqn") for name in ("snake", "Breakout-MinAtar"))
     assert (recipe.config.gamma, recipe.steps) == (0.997, 2_000_000)
+    config = recipes.find("snake").config
+    # Each transition is replayed once, and the target is copied every 1,280 environment steps.
+    assert config.num_updates * config.batch_size == config.num_envs
+    assert config.target_period * config.num_envs // config.num_updates == 1_280
+    # The support of histograms holds the return of a fruit in every tenth step, for ever.
+    for agent in ("c51", "hl-gauss", "rainbow"):
+        config = recipes.find("snake", agent).config
+        assert config.v_min == 0 and 1 / (1 - config.gamma**10) < config.v_max < 50
     assert recipe.config.num_minibatches == image.config.num_minibatches
     assert recipe.obs(2) == jax.ShapeDtypeStruct((2, 23, 23, 4), bool)
 

@@ -17,6 +17,7 @@ from jaxdqn import envs, evaluation, policies, recipes
 from jaxdqn.config import ConfigError
 from jaxdqn.runs import directory, experiment, loop, saved
 from jaxdqn.runs.errors import BAD_INPUT, DAMAGED, RunError
+from jaxdqn.runs.trained import TrainedPolicy
 
 EVAL_RETURNS = [[30.0, 90.0, None], [50.0, 20.0, 40.0]]
 """Of two evaluations of the seeds 7, 8 and 9: the second is best at first, the first at the end."""
@@ -103,10 +104,30 @@ def test_an_evaluation_with_epsilon_one_is_that_of_random_actions(cartpole):
     assert abs(policy.evaluate(1_000).returns.mean() - found.mean()) > 4 * error
 
 
-@pytest.mark.parametrize("epsilon", [-0.1, 1.01, float("nan")])
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+def test_epsilon_is_the_probability_of_a_uniform_action(monkeypatch, epsilon):
+    ones = lambda policy, obs: np.ones(np.shape(obs)[:-3], int)  # noqa: E731
+    monkeypatch.setattr(TrainedPolicy, "act", ones)
+    policy = TrainedPolicy(recipes.find("Breakout-MinAtar"), 0, None)
+    act = policy.epsilon_greedy(epsilon, seed=1)
+    counts = np.bincount(act(np.zeros((30_000, 1, 1, 1))), minlength=3)
+    p = epsilon / 3
+    tolerance = 4 * np.sqrt(30_000 * p * (1 - p))
+    np.testing.assert_allclose(counts[[0, 2]], 30_000 * p, atol=tolerance)
+    one = act(np.zeros((1, 1, 1)))
+    assert one.shape == () and one in range(3)
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 1.01, float("nan"), np.float32(2)])
 def test_an_epsilon_outside_the_unit_interval_is_an_error(cartpole, epsilon):
-    with pytest.raises(ConfigError, match=r"must lie in \[0, 1\]"):
-        jaxdqn.load(cartpole[0]).evaluate(4, epsilon=epsilon)
+    policy = jaxdqn.load(cartpole[0])
+    for use in (
+        lambda: policy.evaluate(4, epsilon=epsilon),
+        lambda: policy.epsilon_greedy(epsilon),
+        lambda: policy.recipe.policy(epsilon=epsilon),
+    ):
+        with pytest.raises(ConfigError, match=r"epsilon .* must lie in \[0, 1\]"):
+            use()
 
 
 def test_an_observation_of_another_shape_is_an_error(cartpole):
