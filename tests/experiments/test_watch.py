@@ -83,9 +83,9 @@ def test_watching_plays_in_the_original_minatar(tmp_path):
 
 
 def test_watching_takes_random_actions_everywhere(tmp_path, monkeypatch, capsys):
-    """With ε = 1 the policy does not matter, and the paddle misses most balls."""
-    recipe = recipes.find("minatar-paper/Breakout", "pqn")
-    params = recipe.agent().init(jax.random.key(0), jnp.zeros((1, 10, 10, 4)))
+    """With ε = 1 the policy does not matter; greedily, this one hits nothing in SpaceInvaders."""
+    recipe = recipes.find("minatar-paper/SpaceInvaders", "pqn")
+    params = recipe.agent().init(jax.random.key(0), jnp.zeros((1, 10, 10, 6)))
     policy = TrainedPolicy(recipe, 0, params)
     monkeypatch.setattr(jaxdqn, "load", lambda *given: policy)
     drawn = []
@@ -96,7 +96,8 @@ def test_watching_takes_random_actions_everywhere(tmp_path, monkeypatch, capsys)
     assert f"jaxdqn: return {policy.evaluate(20, epsilon=1.0).returns.mean():.4g} ±" in out
     act = TrainedPolicy(recipe, 0, jax.tree.map(jnp.zeros_like, params)).epsilon_greedy(1.0)
     theirs = watch.play(watch.MinAtar(recipe, 20), act, 20, seed=0)
+    assert theirs.mean() > 1
     assert f"MinAtar: return {theirs.mean():.4g} ±" in out
     *_, shown = drawn[0]
-    actions = shown(jax.random.key(0), params, jnp.zeros((1_000, 10, 10, 4)))
+    actions = shown(jax.random.key(0), params, jnp.zeros((1_000, 10, 10, 6)))
     assert len(set(actions.tolist())) == 6
