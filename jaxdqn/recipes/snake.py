@@ -11,7 +11,7 @@ TUNED = {
             "n_step": 5,
             # A snake that traps itself dies up to as many steps later as it is long.
             "gamma": 0.997,
-            # Copied every 100 updates instead, nothing is learnt in the first 500,000 steps.
+            # A value moves back by five steps with each copy of the target.
             "target_period": 20,
             # Of histograms: 60 fruits, one in ten steps, have a return of 28.
             "v_min": 0.0,
