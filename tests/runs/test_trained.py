@@ -106,7 +106,9 @@ def test_an_evaluation_with_epsilon_one_is_that_of_random_actions(cartpole):
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
 def test_epsilon_is_the_probability_of_a_uniform_action(monkeypatch, epsilon):
-    ones = lambda policy, obs: np.ones(np.shape(obs)[:-3], int)  # noqa: E731
+    def ones(policy, obs):
+        return np.ones(np.shape(obs)[:-3], int)
+
     monkeypatch.setattr(TrainedPolicy, "act", ones)
     policy = TrainedPolicy(recipes.find("Breakout-MinAtar"), 0, None)
     act = policy.epsilon_greedy(epsilon, seed=1)
