@@ -59,6 +59,16 @@ def random_policy(recipe: Recipe) -> float:
     return float(jax.jit(play)(jax.random.key(0)))
 
 
+def recipe(env_name: str, agent: AgentName, args: Args) -> Recipe:
+    """The recipe of an agent in an environment, with the options of the command line."""
+    try:
+        found = compare.recipe(env_name, agent, args.steps)
+    except ConfigError as error:
+        option = "envs" if error.option == "env" else error.option
+        raise ConfigError(option, error.value, error.rule) from None
+    return replace(found, eval_interval=args.eval_interval or found.eval_interval)
+
+
 def main(args: Args) -> None:
     """Trains the seeds that the CSV file does not hold, then prints a table per environment."""
     check_at_least("seeds", args.seeds, 1)
@@ -70,29 +80,29 @@ def main(args: Args) -> None:
             check_at_least(name, getattr(args, name), 1)
     platform.configure(platform.cores())
     seeds = range(args.seed, args.seed + args.seeds)
+    studies = [
+        [recipe(env_name, agent, args) for agent in args.agents]
+        for env_name in args.envs or gymnax_names()
+    ]
     args.out.mkdir(parents=True, exist_ok=True)
-    for env_name in args.envs or gymnax_names():
-        chosen = [compare.recipe(env_name, agent, args.steps) for agent in args.agents]
-        if args.eval_interval is not None:
-            chosen = [replace(recipe, eval_interval=args.eval_interval) for recipe in chosen]
+    for chosen in studies:
         found = [
             row
-            for recipe in chosen
+            for each in chosen
             for row in trainings.fill(
-                args.csv, recipe, seeds, args.out, args.group_size, option="csv"
+                args.csv, each, seeds, args.out, args.group_size, option="csv"
             )
         ]
+        env_name, steps = chosen[0].env_name, chosen[0].steps
         solved_at, random = chosen[0].solved_at, random_policy(chosen[0])
         lines = [
             compare.summary(name, found, solved_at) | {"seconds": compare.seconds(name, found)}
             for name in args.agents
         ]
-        title = (
-            f"{env_name}, {chosen[0].steps:,} environment steps; a random policy has {random:.4g}"
-        )
+        title = f"{env_name}, {steps:,} environment steps; a random policy has {random:.4g}"
         cli.say(markdown.table(title, lines))
         name = env_name.replace("/", "-").replace(":", "-")
-        compare.picture(args.out / f"{name}.png", env_name, found, solved_at)
+        compare.picture(args.out / f"{name}-{steps}.png", env_name, found, solved_at)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def make(name: str) -> Env:
         known = suites.names(suite) if suite in suites.SUITES else [*OWN, *gymnax_names()]
         near = ", ".join(difflib.get_close_matches(name, known, NEAREST, cutoff=0.0))
         raise ConfigError(
-            "env", name, f"must be a known environment, such as {near}; see --list-envs."
+            "env", name, f"must be a known environment, such as {near}; see train.py --list-envs."
         )
     try:
         env = build()

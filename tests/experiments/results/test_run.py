@@ -37,7 +37,8 @@ def test_it_trains_what_the_file_lacks_and_draws_each_environment(tmp_path, caps
         assert float(row["seconds"]) >= 0 and row["hardware"] == trainings.hardware()
     said = capsys.readouterr().out
     assert "Catch-bsuite, 4,000 environment steps" in said and "| pqn | 2 |" in said
-    assert {path.name for path in args.out.glob("*.png")} == {"Catch-bsuite.png", "CartPole-v1.png"}
+    drawn = {path.name for path in args.out.glob("*.png")}
+    assert drawn == {"Catch-bsuite-4000.png", "CartPole-v1-4000.png"}
 
 
 def test_rows_of_other_hyperparameters_are_refused(tmp_path):
@@ -69,7 +70,10 @@ def test_a_return_that_is_not_finite_is_the_lowest():
         (["--seeds", 0], "--seeds (0) must be at least 1"),
         (["--eval-interval", 0], "--eval-interval (0) must be at least 1"),
         (["--group-size", 0], "--group-size (0) must be at least 1"),
-        (["--envs", "Braekout-MinAtar"], "--env (Braekout-MinAtar) must be a known environment"),
+        (
+            ["--envs", "Catch-bsuite", "Braekout-MinAtar"],
+            "--envs (Braekout-MinAtar) must be a known environment, such as Breakout-MinAtar",
+        ),
     ],
 )
 def test_invalid_input_gets_one_line(options, message):
