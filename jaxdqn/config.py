@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 
 class ConfigError(ValueError):
     """Invalid configuration value. The message names the option, the value and the rule."""
@@ -212,6 +214,6 @@ def check_at_least(option: str, value: int, least: int) -> None:
 
 
 def require(option: str, value: Any, holds: Callable[[Any], bool], rule: str) -> None:
-    """Raises `ConfigError` unless `holds(value)`. Only Python numbers are checked, no arrays."""
-    if isinstance(value, int | float) and not holds(value):
+    """Raises `ConfigError` unless `holds(value)`; arrays of JAX and traced values are not checked."""
+    if isinstance(value, int | float | np.generic) and not holds(value):
         raise ConfigError(option, value, rule)

@@ -144,6 +144,7 @@ AGENT = agents.dqn(networks.QNetwork(networks.mlp(()), 2))
     [
         ({"num_steps": 0}, r"num_steps \(0\) must be at least 1"),
         ({"gamma": 1.5}, r"gamma \(1.5\) must lie in \[0, 1\]"),
+        ({"gamma": np.float32(1.5)}, r"gamma \(1.5\) must lie in \[0, 1\]"),
         ({"tau": 0.0}, r"tau \(0.0\) must lie in \(0, 1\]"),
         ({"target_period": 0}, r"target_period \(0\) must be at least 1"),
     ],
