@@ -22,7 +22,7 @@ from experiments.results import markdown, trainings
 from experiments.results.estimates import line
 from experiments.results.rows import Row
 from jaxdqn import recipes, training
-from jaxdqn.config import check_at_least
+from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.recipes import AGENTS, AgentName, Recipe
 from jaxdqn.runs import cli, experiment, platform, plots
 
@@ -48,6 +48,12 @@ class Args:
     """Timings of an update; 0 omits them."""
     out: Path = Path("runs/compare")
     """Directory of agents.csv, agents.png and the run directories."""
+
+
+def check_agents(agents: Sequence[str]) -> None:
+    """Raises `ConfigError` if there is none."""
+    if not agents:
+        raise ConfigError("agents", "", "must name at least one agent.")
 
 
 def update_ratios(chosen: Mapping[str, Recipe], dqn: Recipe, repeats: int) -> dict[str, float]:
@@ -107,7 +113,9 @@ def picture(path: Path, env_name: str, found: Sequence[Row], solved_at: float | 
         drawn = [trainings.curve_of(row) for row in own if row["curve"]]
         if not drawn:
             continue
-        steps, returns = drawn[0][0], np.array([values for _, values in drawn])
+        # Curves with other intervals between the evaluations are interpolated.
+        steps = np.unique(np.concatenate([own_steps for own_steps, _ in drawn]))
+        returns = np.array([np.interp(steps, *curve) for curve in drawn])
         curves.plot(steps, np.median(returns, axis=0), style, color=color, label=name)
         low, high = np.quantile(returns, (0.1, 0.9), axis=0)
         curves.fill_between(steps, low, high, color=color, alpha=0.1, linewidth=0)
@@ -136,13 +144,17 @@ def main(args: Args) -> None:
     """Trains the seeds that the CSV file does not hold, prints the table and draws the picture."""
     check_at_least("seeds", args.seeds, 1)
     check_at_least("seed", args.seed, 0)
+    experiment.check_last_seed(args.seed, args.seeds)
+    check_agents(args.agents)
     check_at_least("repeats", args.repeats, 0)
     if args.steps is not None:
         check_at_least("steps", args.steps, 1)
     platform.configure(platform.cores())
     chosen = {name: recipe(args.env, name, args.steps) for name in args.agents}
-    args.out.mkdir(parents=True, exist_ok=True)
     path, seeds = args.out / "agents.csv", range(args.seed, args.seed + args.seeds)
+    for own in chosen.values():
+        trainings.check(path, own, option="out")
+    args.out.mkdir(parents=True, exist_ok=True)
     found = [row for own in chosen.values() for row in trainings.fill(path, own, seeds, args.out)]
     solved_at, dqn = next(iter(chosen.values())).solved_at, recipe(args.env, "dqn", args.steps)
     ratios = update_ratios(chosen, dqn, args.repeats) if args.repeats else {}

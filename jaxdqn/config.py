@@ -207,13 +207,13 @@ def round_up(value: int, multiple: int) -> int:
 
 def check_at_least(option: str, value: int, least: int) -> None:
     """Raises `ConfigError` unless `value` is at least `least` and fits into an int32."""
-    if value < least:
+    if not value >= least:
         raise ConfigError(option, value, f"must be at least {least}.")
     if value > 2**31 - 1:
         raise ConfigError(option, value, f"must be at most {2**31 - 1}.")
 
 
 def require(option: str, value: Any, holds: Callable[[Any], bool], rule: str) -> None:
-    """Raises `ConfigError` unless `holds(value)`; arrays of JAX and traced values are not checked."""
-    if isinstance(value, int | float | np.generic) and not holds(value):
+    """Raises `ConfigError` unless `holds(value)`. Arrays and traced values are not checked."""
+    if isinstance(value, int | float | np.integer | np.floating) and not holds(value):
         raise ConfigError(option, value, rule)

@@ -43,14 +43,18 @@ def create(folder: Path, plan: Mapping[str, Any]) -> None:
 
 
 def read(path: Path, fields: Sequence[str]) -> list[Row]:
-    """All rows; none if there is no file. Raises `RunError` if its columns are not `fields`."""
+    """All rows; none if there is no file. Raises `RunError` if its columns are not `fields` or its last row is cut."""
     if not path.exists():
         return []
     try:
         with path.open(newline="") as file:
-            header, *lines = csv.reader(file)
+            text = file.read()
+        header, *lines = csv.reader(io.StringIO(text, newline=""))
     except ValueError:  # No line at all, or bytes that are not text.
-        header, lines = [], []
+        text, header, lines = "", [], []
+    if text and not text.endswith("\n"):
+        rule = "its last row is incomplete; delete that row."
+        raise RunError(f"{path} is damaged: {rule}", DAMAGED)
     if header != list(fields) or any(len(line) != len(fields) for line in lines):
         raise RunError(f"{path} is damaged: its columns must be {', '.join(fields)}.", DAMAGED)
     return [dict(zip(fields, line, strict=True)) for line in lines]
@@ -76,7 +80,8 @@ def fill(
     """Trains the `seeds` that have no row with the values `where`, and returns all rows of the file.
 
     `train` maps seeds to their rows. It is called for at most `group_size` seeds at once, and
-    the file is written after each call. Raises `RunError` if the process was asked to stop.
+    the file is written after each call. Rows that other processes wrote meanwhile are kept. Raises
+    `RunError` if the process was asked to stop.
     """
     rows, started = read(path, fields), time.perf_counter()
     done = {int(row["seed"]) for row in rows if all(row[name] == x for name, x in where.items())}
@@ -85,7 +90,7 @@ def fill(
     for first in range(0, len(missing), size):
         signals.stop_if_requested("stopped; finished seeds are kept, the same command continues.")
         new = train(missing[first : first + size])
-        rows += [{name: str(row[name]) for name in fields} for row in new]
+        rows = read(path, fields) + [{name: str(row[name]) for name in fields} for row in new]
         write(path, fields, rows)
     if missing:
         seconds = time.perf_counter() - started

@@ -7,6 +7,7 @@ Each seed gives the same numbers as in `train.py`, to the bit on a CPU. A study 
 sittings: rows are written as they come, and a training that was stopped continues.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from jaxdqn import envs, evaluation, policies
 from jaxdqn.config import ConfigError, check_at_least
 from jaxdqn.envs.gymnax import gymnax_names
 from jaxdqn.recipes import AgentName, Recipe
-from jaxdqn.runs import cli, platform
+from jaxdqn.runs import cli, experiment, platform
 
 TUNING_SEEDS = 100
 """Hyperparameters are chosen on the seeds below."""
@@ -35,7 +36,8 @@ class Args:
     steps: int | None = None
     """Environment steps per seed; by default those of each recipe."""
     eval_interval: int | None = None
-    """Environment steps between two evaluations; by default those of each recipe."""
+    """Environment steps between two evaluations; by default those of each recipe. Rows with another interval are not
+    trained again."""
     seeds: int = 10
     """Seeds per agent and environment; at least 1."""
     seed: int = 100
@@ -64,8 +66,10 @@ def recipe(env_name: str, agent: AgentName, args: Args) -> Recipe:
     try:
         found = compare.recipe(env_name, agent, args.steps)
     except ConfigError as error:
-        option = "envs" if error.option == "env" else error.option
-        raise ConfigError(option, error.value, error.rule) from None
+        if error.option == "env":
+            raise ConfigError("envs", error.value, error.rule) from None
+        rule = f"{error.rule.removesuffix('.')}, for {agent} on {env_name}."
+        raise ConfigError(error.option, error.value, rule) from None
     return replace(found, eval_interval=args.eval_interval or found.eval_interval)
 
 
@@ -75,29 +79,32 @@ def main(args: Args) -> None:
     if args.seed < TUNING_SEEDS:
         rule = f"must be at least {TUNING_SEEDS}; hyperparameters were chosen on the seeds below."
         raise ConfigError("seed", args.seed, rule)
+    experiment.check_last_seed(args.seed, args.seeds)
+    compare.check_agents(args.agents)
     for name in ("steps", "eval_interval", "group_size"):
         if getattr(args, name) is not None:
             check_at_least(name, getattr(args, name), 1)
     platform.configure(platform.cores())
-    seeds = range(args.seed, args.seed + args.seeds)
+    seeds, agents = range(args.seed, args.seed + args.seeds), list(dict.fromkeys(args.agents))
     studies = [
-        [recipe(env_name, agent, args) for agent in args.agents]
-        for env_name in args.envs or gymnax_names()
+        [recipe(env_name, agent, args) for agent in agents]
+        for env_name in dict.fromkeys(args.envs or gymnax_names())
     ]
-    args.out.mkdir(parents=True, exist_ok=True)
+    for each in itertools.chain.from_iterable(studies):
+        trainings.check(args.csv, each, option="csv")
+    for folder in (args.out, args.csv.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     for chosen in studies:
         found = [
             row
             for each in chosen
-            for row in trainings.fill(
-                args.csv, each, seeds, args.out, args.group_size, option="csv"
-            )
+            for row in trainings.fill(args.csv, each, seeds, args.out, args.group_size)
         ]
         env_name, steps = chosen[0].env_name, chosen[0].steps
         solved_at, random = chosen[0].solved_at, random_policy(chosen[0])
         lines = [
             compare.summary(name, found, solved_at) | {"seconds": compare.seconds(name, found)}
-            for name in args.agents
+            for name in agents
         ]
         title = f"{env_name}, {steps:,} environment steps; a random policy has {random:.4g}"
         cli.say(markdown.table(title, lines))

@@ -26,35 +26,32 @@ FIELDS = (
 the run was stopped and continued, or diverged), and `curve` holds `env_steps:return` of each evaluation."""
 
 
-def fill(
-    path: Path,
-    recipe: Recipe,
-    seeds: Sequence[int],
-    out: Path,
-    group_size: int | None = None,
-    option: str = "out",
-) -> list[Row]:
-    """The rows of `recipe` for `seeds`; those that the CSV file lacks are trained and added.
-
-    Raises `ConfigError`, for the `option` that chooses the file, if it has rows of this environment,
-    agent and number of steps with other hyperparameters.
-    """
-    where = {
-        "env": recipe.env_name,
-        "agent": recipe.agent_name,
-        "steps": str(recipe.steps),
-    }
-
-    def own(found: Sequence[Row]) -> list[Row]:
-        return [row for row in found if all(row[key] == value for key, value in where.items())]
-
-    expected = fingerprint(recipe)
-    for other in {row["recipe"] for row in own(rows.read(path, FIELDS))} - {expected}:
+def check(path: Path, recipe: Recipe, option: str) -> None:
+    """Raises `ConfigError`, for the `option` that chooses the CSV file, if it has rows of the environment, agent and
+    number of steps of `recipe` with other hyperparameters."""
+    for other in {row["recipe"] for row in own(path, recipe)} - {fingerprint(recipe)}:
         rule = f"must not hold rows of {recipe.env_name}, {recipe.agent_name} with other hyperparameters ({other}); "
         raise ConfigError(option, path, rule + f"delete them or choose another --{option}.")
+
+
+def fill(
+    path: Path, recipe: Recipe, seeds: Sequence[int], out: Path, group_size: int | None = None
+) -> list[Row]:
+    """The rows of `recipe` for `seeds`; those that the CSV file lacks are trained and added."""
     train_group = functools.partial(train, recipe, out=out)
-    found = rows.fill(path, FIELDS, where, seeds, train_group, group_size)
-    return [row for row in own(found) if int(row["seed"]) in seeds]
+    rows.fill(path, FIELDS, where(recipe), seeds, train_group, group_size)
+    return [row for row in own(path, recipe) if int(row["seed"]) in seeds]
+
+
+def where(recipe: Recipe) -> dict[str, str]:
+    """What the rows of a recipe have in common."""
+    return {"env": recipe.env_name, "agent": recipe.agent_name, "steps": str(recipe.steps)}
+
+
+def own(path: Path, recipe: Recipe) -> list[Row]:
+    """The rows of a recipe in the file."""
+    common = where(recipe).items()
+    return [row for row in rows.read(path, FIELDS) if common <= row.items()]
 
 
 def fingerprint(recipe: Recipe) -> str:

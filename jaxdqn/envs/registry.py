@@ -51,9 +51,8 @@ def make(name: str) -> Env:
         # Other suites are not imported for this: it takes seconds, and some of them write files.
         known = suites.names(suite) if suite in suites.SUITES else [*OWN, *gymnax_names()]
         near = ", ".join(difflib.get_close_matches(name, known, NEAREST, cutoff=0.0))
-        raise ConfigError(
-            "env", name, f"must be a known environment, such as {near}; see train.py --list-envs."
-        )
+        rule = f"must be a known environment, such as {near}; see `python -m jaxdqn --list-envs`."
+        raise ConfigError("env", name, rule)
     try:
         env = build()
         if not isinstance(env, Env):

@@ -79,7 +79,7 @@ def test_what_is_wrong_with_a_function_is_one_line(own, name, rule):
 def test_an_unknown_name_is_answered_with_the_nearest_ones(name, nearest):
     with pytest.raises(ConfigError, match="must be a known environment, such as ") as error:
         envs.make(name)
-    assert nearest in error.value.rule and "--list-envs" in error.value.rule
+    assert nearest in error.value.rule and "python -m jaxdqn --list-envs" in error.value.rule
     assert error.value.rule.count(",") == 3
 
 

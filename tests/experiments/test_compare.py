@@ -9,6 +9,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from helpers import runner
 from PIL import Image
 
 from experiments import compare
@@ -186,3 +187,20 @@ def test_the_counts_in_a_line_of_the_table():
     assert line["≥ 475"] == "2 of 4 (15–85 %)"
     assert line["final: median (minimum to maximum)"] == "474.9 (399 to 500)"
     assert "≥ 475" not in compare.summary("dqn", rows, solved_at=None)
+
+
+def test_curves_of_other_intervals_are_interpolated(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(compare.plots, "save", lambda figure, path: figures.append(figure))
+    rows = [
+        {"agent": "dqn", "seed": "1", "curve": "100:1 200:2 300:9"},
+        {"agent": "dqn", "seed": "2", "curve": "100:3 300:7"},
+    ]
+    compare.picture(tmp_path / "a.png", "CartPole-v1", rows, None)
+    line = figures[0].axes[0].lines[0]
+    assert list(line.get_xdata()) == [100, 200, 300] and list(line.get_ydata()) == [2, 3.5, 8]
+
+
+def test_no_agent_gets_one_line():
+    code, out, err = runner.run("compare.py", "--agents")
+    assert (code, out) == (2, "") and err.startswith("error: --agents () must name at least one")

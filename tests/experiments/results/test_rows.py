@@ -48,6 +48,29 @@ def test_fill_writes_after_each_group(tmp_path):
     assert [row["seed"] for row in rows.read(path, FIELDS)] == ["0", "1", "2", "3"]
 
 
+def test_rows_that_another_process_wrote_meanwhile_are_kept(tmp_path):
+    path = tmp_path / "rows.csv"
+
+    def train(group):
+        filled(path, [7], agent="pqn")
+        return [{"agent": "dqn", "seed": seed, "value": 0} for seed in group]
+
+    found = rows.fill(path, FIELDS, {"agent": "dqn"}, [1], train)
+    assert found == rows.read(path, FIELDS)
+    assert [(row["agent"], row["seed"]) for row in found] == [("pqn", "7"), ("dqn", "1")]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7])
+def test_a_row_that_is_not_complete_is_reported(tmp_path, cut):
+    """Also where it has all columns, but not all characters of the last one."""
+    path = tmp_path / "rows.csv"
+    filled(path, [1, 2])
+    path.write_text(path.read_text()[:-cut])
+    with pytest.raises(RunError, match="last row is incomplete; delete that row") as caught:
+        rows.read(path, FIELDS)
+    assert caught.value.exit_code == DAMAGED
+
+
 @pytest.mark.parametrize("text", ["", "seed,value\n", "agent,seed,value\ndqn,1\n"])
 def test_a_damaged_file_is_reported(tmp_path, text):
     path = tmp_path / "rows.csv"

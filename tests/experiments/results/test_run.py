@@ -49,12 +49,19 @@ def test_rows_of_other_hyperparameters_are_refused(tmp_path):
     row |= {"env": "CartPole-v1", "agent": "dqn", "steps": str(recipe.steps), "seed": "100"}
     path = tmp_path / "results.csv"
     rows.write(path, trainings.FIELDS, [row | {"recipe": trainings.fingerprint(recipe)}])
+    trainings.check(path, recipe, "csv")
     assert len(trainings.fill(path, recipe, [100], tmp_path)) == 1
     with pytest.raises(
         ConfigError,
         match=r"^csv .* must not hold rows of CartPole-v1, dqn with other.*another --csv",
     ):
-        trainings.fill(path, other, [100], tmp_path, option="csv")
+        trainings.check(path, other, "csv")
+    # Before the first environment is trained, and before a directory is made.
+    rows.write(path, trainings.FIELDS, [row | {"recipe": "other"}])
+    args = run.Args(envs=("Catch-bsuite", "CartPole-v1"), csv=path, out=tmp_path / "out")
+    with pytest.raises(ConfigError, match="must not hold rows of CartPole-v1"):
+        run.main(args)
+    assert not args.out.exists()
 
 
 def test_a_return_that_is_not_finite_is_the_lowest():
@@ -68,6 +75,12 @@ def test_a_return_that_is_not_finite_is_the_lowest():
     [
         (["--seed", 99], "--seed (99) must be at least 100; hyperparameters were chosen"),
         (["--seeds", 0], "--seeds (0) must be at least 1"),
+        (["--seed", 2**31 - 1], "--seed (2147483647) must be small enough that the last seed"),
+        (["--agents"], "--agents () must name at least one agent"),
+        (
+            ["--envs", "Catch-bsuite", "--steps", 5],
+            "--steps (5) must be at least learning_starts and one iteration (1008), for dqn on Catch-bsuite.",
+        ),
         (["--eval-interval", 0], "--eval-interval (0) must be at least 1"),
         (["--group-size", 0], "--group-size (0) must be at least 1"),
         (
