@@ -132,7 +132,8 @@ def picture(path: Path, env_name: str, found: Sequence[Row], solved_at: float | 
     curves.legend(frameon=False, fontsize=8, ncols=2)
     seeds = len({row["seed"] for row in found})
     title = f"{env_name}: median and 10–90 % of {seeds} seeds" if seeds > 1 else env_name
-    curves.set(xlabel="environment steps", ylabel="evaluation return")
+    curves.set_ylabel("evaluation return")
+    plots.against_steps(curves)
     curves.set_title(title, fontsize=10)
     for speeds in others:
         speeds.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")

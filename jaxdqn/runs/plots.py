@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from jaxdqn.runs.directory import write_bytes
 from jaxdqn.runs.logs import Row
@@ -43,7 +44,8 @@ def curve(path: Path, rows: Sequence[Row], title: str = "", solved_at: float | N
     if solved_at is not None:
         label = f"solved, {solved_at:g}"
         axes.axhline(solved_at, color=MARK, linewidth=1.2, linestyle="--", zorder=0, label=label)
-    axes.set(xlabel="environment steps", ylabel="episode return, not smoothed")
+    axes.set_ylabel("episode return, not smoothed")
+    against_steps(axes)
     axes.set_title(title, fontsize=10)
     axes.margins(y=0.03)
     axes.grid(alpha=0.25)
@@ -63,6 +65,12 @@ def observations(path: Path, steps: np.ndarray, obs: np.ndarray) -> Path:
     bare(axes)
     save(figure, path)
     return path
+
+
+def against_steps(axes: Axes) -> None:
+    """Names the horizontal axis, with ticks such as 200k and 10M."""
+    axes.set_xlabel("environment steps")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -201,6 +201,16 @@ def test_curves_of_other_intervals_are_interpolated(tmp_path, monkeypatch):
     assert list(line.get_xdata()) == [100, 200, 300] and list(line.get_ydata()) == [2, 3.5, 8]
 
 
+def test_environment_steps_have_ticks_with_their_unit(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(compare.plots, "save", lambda figure, path: figures.append(figure))
+    rows = [{"agent": "dqn", "seed": "1", "curve": "500000:1 10000000:2"}]
+    compare.picture(tmp_path / "a.png", "snake", rows, None)
+    figures[0].draw_without_rendering()
+    labels = [label.get_text() for label in figures[0].axes[0].get_xticklabels()]
+    assert "2M" in labels and "10M" in labels
+
+
 def test_no_agent_gets_one_line():
     code, out, err = runner.run("compare.py", "--agents")
     assert (code, out) == (2, "") and err.startswith("error: --agents () must name at least one")
