@@ -29,7 +29,8 @@ the run was stopped and continued, or diverged), and `curve` holds `env_steps:re
 def check(path: Path, recipe: Recipe, option: str) -> None:
     """Raises `ConfigError`, for the `option` that chooses the CSV file, if it has rows of the environment, agent and
     number of steps of `recipe` with other hyperparameters."""
-    for other in {row["recipe"] for row in own(path, recipe)} - {fingerprint(recipe)}:
+    found = own(rows.read(path, FIELDS), recipe)
+    for other in {row["recipe"] for row in found} - {fingerprint(recipe)}:
         rule = f"must not hold rows of {recipe.env_name}, {recipe.agent_name} with other hyperparameters ({other}); "
         raise ConfigError(option, path, rule + f"delete them or choose another --{option}.")
 
@@ -37,10 +38,10 @@ def check(path: Path, recipe: Recipe, option: str) -> None:
 def fill(
     path: Path, recipe: Recipe, seeds: Sequence[int], out: Path, group_size: int | None = None
 ) -> list[Row]:
-    """The rows of `recipe` for `seeds`; those that the CSV file lacks are trained and added."""
+    """The rows of `recipe` for `seeds`; those that the CSV file, which passed `check`, lacks are trained and added."""
     train_group = functools.partial(train, recipe, out=out)
-    rows.fill(path, FIELDS, where(recipe), seeds, train_group, group_size)
-    return [row for row in own(path, recipe) if int(row["seed"]) in seeds]
+    found = rows.fill(path, FIELDS, where(recipe), seeds, train_group, group_size)
+    return [row for row in own(found, recipe) if int(row["seed"]) in seeds]
 
 
 def where(recipe: Recipe) -> dict[str, str]:
@@ -48,10 +49,9 @@ def where(recipe: Recipe) -> dict[str, str]:
     return {"env": recipe.env_name, "agent": recipe.agent_name, "steps": str(recipe.steps)}
 
 
-def own(path: Path, recipe: Recipe) -> list[Row]:
-    """The rows of a recipe in the file."""
-    common = where(recipe).items()
-    return [row for row in rows.read(path, FIELDS) if common <= row.items()]
+def own(found: Sequence[Row], recipe: Recipe) -> list[Row]:
+    """Those of the rows that are of the environment, agent and number of steps of `recipe`."""
+    return [row for row in found if where(recipe).items() <= row.items()]
 
 
 def fingerprint(recipe: Recipe) -> str:
